@@ -1,0 +1,76 @@
+"""What is tuned, on what evidence, and within which limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from domain.profile import Profile
+from domain.space import SearchSpace, Settings
+
+Mode = Literal["observe", "recommend", "approve", "act"]
+Design = Literal["duet", "interleave"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A place that serves traffic under one configuration. `label` is the value of `$arm` in queries; `place` is what
+    the actuator needs to find it (paths, addresses)."""
+
+    label: str
+    place: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The number to improve: PromQL with `$arm` and `$window`. `minimise` False means that higher is better."""
+
+    query: str
+    minimise: bool = True
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A limit that no trial may break: the value of `query` must stay `op` `limit`.
+
+    With `relative`, the limit is a multiple of the value that the original settings showed before the run's first trial.
+    """
+
+    name: str
+    query: str
+    op: Literal["<", ">"]
+    limit: float
+    relative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a run may cost. `cooldown` and `seconds` in seconds; None takes the profile's number."""
+
+    cooldown: float = 6 * 3600.0
+    trials: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One service to tune. `when` are the labels of an alert that mean this target; `seeds` are known-good settings of
+    the catalogue, complete over the space; `lock` names a dependency that no two runs may share."""
+
+    name: str
+    mode: Mode
+    actuator: str
+    arms: tuple[Arm, ...]
+    space: SearchSpace
+    objective: Objective
+    profile: Profile
+    guardrails: tuple[Guardrail, ...] = ()
+    seeds: tuple[Settings, ...] = ()
+    when: Mapping[str, str] = field(default_factory=dict)
+    design: Design = "duet"
+    strategy: str = "bayesian"
+    allow_restart: bool = False
+    limits: Limits = field(default_factory=Limits)
+    lock: str = ""
