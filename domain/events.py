@@ -16,9 +16,7 @@ from domain.target import Target
 
 Purpose = Literal["screen", "gate", "promote", "watch", "keep", "restore"]
 Verdict = Literal["Keep", "RollBack", "Inconclusive", "NothingToGain"]
-Outcome = Literal[
-    "kept", "nothing_to_gain", "inconclusive", "restored", "recovered", "refused", "conflict", "failed", "recommended"
-]
+Outcome = Literal["kept", "nothing_to_gain", "inconclusive", "restored", "recovered", "refused", "conflict", "failed"]
 Interval = tuple[float | None, float | None]  # None: open on that side
 
 
@@ -52,7 +50,8 @@ class Imaged:
 class Calibrated:
     """A/A: identical arms compared before the first trial. `sd`, `r1`, `correlation`, `offset` of the pairs' d;
     `levels` are the guardrails' values under the original settings; `uneasy` if correlation over time, skew or outliers
-    ask for longer gates; `fault` says why it is not safe to measure here."""
+    ask for longer gates; `fault` says why it is not safe to measure here. `healthy` and `noticed` are the objective
+    before the regression and at the signal, where both could be read."""
 
     pairs: tuple[Pair, ...]
     sd: float
@@ -62,6 +61,8 @@ class Calibrated:
     levels: Mapping[str, float]
     uneasy: bool
     fault: str = ""
+    healthy: float | None = None
+    noticed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Advised:
     sd: float
     max_ei: float
     why: str
-    exhausted: bool = False
+    proposal: Settings | None = None  # None: the space is exhausted
     p_bad: float | None = None
 
 
@@ -170,11 +171,21 @@ class Promoted:
 
 
 @dataclass(frozen=True, slots=True)
+class Restoring:
+    """The intention to bring the before-image back on every arm, and what the run will then close with."""
+
+    outcome: Outcome
+    why: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
-    """The before-image is in force again on every arm, read back. `by` is worker or watchdog."""
+    """The before-image is in force again on every arm, read back; the run will close with `outcome`."""
 
     by: Literal["worker", "watchdog"]
     why: str
+    outcome: Outcome = "restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,5 +217,5 @@ class Closed:
 
 Event = (
     Opened | Heard | Imaged | Calibrated | Advised | Proposed | Applying | Applied | Refused | Measured | Aborted
-    | Screened | GateOpened | Judged | Promoted | Restored | Watched | Conflicted | Closed
+    | Screened | GateOpened | Judged | Promoted | Restoring | Restored | Watched | Conflicted | Closed
 )  # fmt: skip

@@ -6,8 +6,8 @@ implementation runs through the contract suite of its port in `tests/contracts/`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from domain.evidence import Seen
@@ -273,9 +273,3 @@ class Finding:
 class Detector(Protocol):
     def update(self, point: Point) -> Finding:
         """Streaming: a decision at t uses nothing after t."""
-
-
-__all__ = [
-    "Actuator", "Advice", "Clock", "Detector", "Finding", "Image", "Journal", "Json", "Lease", "Ledger", "Mapping",
-    "Observation", "Optimizer", "Point", "Queue", "Record", "Request", "RunInfo", "Stamp", "State", "Telemetry", "field",
-]  # fmt: skip

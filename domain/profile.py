@@ -33,8 +33,7 @@ class Profile:
     max_trials: int = 60
     max_seconds: float = 3 * 3600.0  # no trial starts later than this after the run opened
     watch_units: int = 10  # fresh units of original against kept, for the reported effect
-    promotion_seconds: float = 300.0  # harm is watched this long after a promotion step
-    patience: float = 300.0  # the watchdog restores a target whose run made no step for this long
+    patience: float = 300.0  # the watchdog restores a target whose run made no step for this long; above the lease
     load_precondition: bool = True  # a trial needs 0.5-2 x the load of the baseline
 
 
@@ -48,12 +47,12 @@ DEMO = Profile(
     window=4.0,
     settle=2.0,
     warm_up=2.0,
+    calibration_pairs=8,
     early_gate_from_trial=3,
     max_trials=12,
     max_seconds=200.0,
     watch_units=5,
-    promotion_seconds=4.0,
-    patience=25.0,
+    patience=100.0,
     load_precondition=False,
 )
 

@@ -35,7 +35,7 @@ class Objective:
 class Guardrail:
     """A limit that no trial may break: the value of `query` must stay `op` `limit`.
 
-    With `relative`, the limit is a multiple of the value that the original settings showed before the run's first trial.
+    With `relative`, the limit is a multiple of the value that the original settings showed before the first trial.
     """
 
     name: str

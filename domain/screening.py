@@ -1,0 +1,172 @@
+"""What the windows of trials and of A/A say: effect and variance for the optimizer, noise for the rules.
+
+Screening shrinks the concurrent control (beta below 1) where the arms share little of their noise; the gate never
+does. See docs/measuring.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import StatisticsError, correlation, fmean, median, pstdev, stdev
+
+from domain.events import Calibrated, Screened
+from domain.evidence import Pair, Reading
+from domain.gate import autocorrelation
+from domain.state import Run, Trial
+
+BETA_PRIOR, BETA_WEIGHT, BETA_LEAST = 0.5, 4, 8
+ABORTED_EFFECT, ABORTED_SD = 0.08, 0.05
+
+
+def noise(run: Run) -> float:
+    """s0: sd of a pair's d, the larger of the family's prior and what A/A and trials showed (pooled)."""
+    groups = [_ds(trial.block.pairs()) for trial in run.trials]
+    if run.calibrated is not None:
+        groups.append(_ds(run.calibrated.pairs))
+    squares = [(value - fmean(group)) ** 2 for group in groups if len(group) >= 2 for value in group]
+    freedom = sum(len(group) - 1 for group in groups if len(group) >= 2)
+    pooled = math.sqrt(sum(squares) / freedom) if freedom >= 3 else 0.0
+    return max(run.profile.prior_sd, pooled)
+
+
+def screened(run: Run, trial: Trial, *, aborted: bool = False) -> Screened | None:
+    """The trial's effect against the incumbent; None if it has no usable pair. An aborted trial is censored: at least
+    0.08 worse, with a deliberately vague variance."""
+    pairs = [pair for pair in trial.block.pairs() if pair.d is not None]
+    s0 = noise(run)
+    if aborted:
+        observed = fmean(_ds(pairs)) if pairs else ABORTED_EFFECT
+        variance = s0**2 / max(1, len(pairs)) + ABORTED_SD**2
+        return Screened(trial.number, max(observed, ABORTED_EFFECT), variance, len(pairs))
+    if not pairs:
+        return None
+    ds = winsorised(_ds(pairs))
+    effect = fmean(ds) + (1 - beta(run)) * (_control_mean(pairs) - _control_level(run))
+    own = stdev(ds) ** 2 if len(ds) >= 2 else s0**2
+    variance = (0.5 * own + 0.5 * s0**2) / len(ds)
+    return Screened(trial.number, effect, variance, len(ds))
+
+
+def winsorised(ds: Sequence[float]) -> list[float]:
+    """Both tails pulled in to median +- 3 robust sd."""
+    middle = median(ds)
+    reach = 3 * 1.4826 * max(median(abs(d - middle) for d in ds), 0.01)
+    return [min(max(d, middle - reach), middle + reach) for d in ds]
+
+
+def beta(run: Run) -> float:
+    """Share of the control's movement that is taken off the candidate's: the regression slope within trials, pulled
+    towards 0.5; 1 where the arms move together (correlation above 0.7)."""
+    if run.calibrated is not None and (run.calibrated.correlation or 0.0) > 0.7:
+        return 1.0
+    ours: list[float] = []
+    theirs: list[float] = []
+    for trial in run.trials:
+        ys = _logs(trial.block.pairs())
+        if len(ys) >= 2:
+            ours += [y[0] - fmean(each[0] for each in ys) for y in ys]
+            theirs += [y[1] - fmean(each[1] for each in ys) for y in ys]
+    spread = sum(value**2 for value in theirs)
+    if len(ours) < BETA_LEAST or spread == 0:
+        return BETA_PRIOR
+    slope = min(1.0, max(0.0, sum(a * b for a, b in zip(ours, theirs, strict=True)) / spread))
+    return (len(ours) * slope + BETA_WEIGHT * BETA_PRIOR) / (len(ours) + BETA_WEIGHT)
+
+
+def calibrated(run: Run, pairs: Sequence[Pair]) -> Calibrated:
+    """What A/A says about noise, and whether it is safe to measure here at all."""
+    ds = _ds(pairs)
+    windows = [window for pair in pairs for window in (pair.candidate, pair.control)]
+    levels: dict[str, float] = {}
+    fault = ""
+    for guardrail in run.target.guardrails:
+        seen = [w.guards[guardrail.name] for w in windows if guardrail.name in w.guards]
+        values = [reading.value for reading in seen if isinstance(reading, Reading)]
+        if values:
+            levels[guardrail.name] = median(values)
+        elif guardrail.relative:
+            fault = f"guardrail {guardrail.name} has no value under the original settings, so its limit is unknown"
+    if not ds:
+        fault = "the objective has no data for both arms before the run; see `trimtab targets check`"
+    r1 = autocorrelation([ds])
+    if r1 is not None and r1 - 1.645 / math.sqrt(max(1, len(ds) // 4)) > 0.2:
+        fault = f"neighbouring windows are correlated ({r1:.2f}); use longer windows"
+    healthy, noticed = _levels(pairs)
+    return Calibrated(
+        pairs=tuple(pairs),
+        sd=stdev(ds) if len(ds) >= 2 else run.profile.prior_sd,
+        r1=r1 or 0.0,
+        correlation=_arm_correlation(pairs),
+        offset=fmean(ds) if ds else 0.0,
+        levels=levels,
+        uneasy=_uneasy(ds, r1),
+        fault=fault,
+        healthy=healthy,
+        noticed=noticed,
+    )
+
+
+def _uneasy(ds: Sequence[float], r1: float | None) -> bool:
+    """Evidence of correlation, skew or outliers in A/A, beyond what so few pairs show by chance."""
+    n = len(ds)
+    if n < 8 or pstdev(ds) == 0:
+        return False
+    middle = median(ds)
+    reach = 5 * 1.4826 * max(median(abs(d - middle) for d in ds), 0.01)
+    skew = fmean([((d - fmean(ds)) / pstdev(ds)) ** 3 for d in ds])
+    correlated = r1 is not None and r1 - 1.645 / math.sqrt(n) > 0.2
+    return correlated or abs(skew) > 2 * math.sqrt(6 / n) or any(abs(d - middle) > reach for d in ds)
+
+
+def _levels(pairs: Sequence[Pair]) -> tuple[float | None, float | None]:
+    """The objective when it was healthy (the lower quarter of the past windows) and when the run began (the last two
+    pairs), as plain values."""
+    ys = [math.exp((ours + theirs) / 2) for ours, theirs in _logs(pairs)]
+    if not ys:
+        return None, None
+    return sorted(ys)[len(ys) // 4], fmean(ys[-2:])
+
+
+def _arm_correlation(pairs: Sequence[Pair]) -> float | None:
+    by_arm: dict[str, list[float]] = {}
+    for pair in pairs:
+        if pair.d is None:
+            continue
+        for window in (pair.candidate, pair.control):
+            if isinstance(window.objective, Reading):
+                by_arm.setdefault(window.arm, []).append(math.log(window.objective.value))
+    series = list(by_arm.values())
+    if len(series) != 2 or len(series[0]) < 8:
+        return None
+    try:
+        return correlation(series[0], series[1])
+    except StatisticsError:
+        return None
+
+
+def _ds(pairs: Sequence[Pair]) -> list[float]:
+    return [pair.d for pair in pairs if pair.d is not None]
+
+
+def _logs(pairs: Sequence[Pair]) -> list[tuple[float, float]]:
+    """(log candidate, log control) of the pairs that have both."""
+    return [
+        (math.log(pair.candidate.objective.value), math.log(pair.control.objective.value))
+        for pair in pairs
+        if pair.d is not None
+        and isinstance(pair.candidate.objective, Reading)
+        and isinstance(pair.control.objective, Reading)
+    ]
+
+
+def _control_mean(pairs: Sequence[Pair]) -> float:
+    return fmean(theirs for _, theirs in _logs(pairs))
+
+
+def _control_level(run: Run) -> float:
+    """The incumbent's mean log objective over its control windows of the last 30 minutes."""
+    since = run.trials[-1].block.began - 1800.0
+    first = max((trial.number for trial in run.trials if trial.gated), default=0)
+    recent = [t for t in run.trials if t.block.began >= since and t.number > first] or [run.trials[-1]]
+    return fmean(theirs for trial in recent for _, theirs in _logs(trial.block.pairs()))

@@ -1,0 +1,94 @@
+"""What `next_step` may answer: decisions as values. Acting on them is the worker's part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from domain.events import Event, Outcome, Purpose
+from domain.evidence import Role
+from domain.ports import Request
+from domain.space import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The run is closed; nothing will ever happen again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Look again at `until` (Unix seconds)."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Nothing to do in the world: journal these events and go on."""
+
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakeImages:
+    """Read every arm; in mode act put the before-images on the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One window to be read: which arm, in which role, from when to when (Unix seconds)."""
+
+    arm: str
+    role: Role
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrate:
+    """Read past windows of identical arms, newest last: each inner tuple is one pair."""
+
+    pairs: tuple[tuple[Span, Span], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the strategy what to try next."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Put these settings on the arms (label → settings), conditionally, and read back."""
+
+    arms: Mapping[str, Settings]
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Read these windows, which have ended. `patience`: stop waiting for a silent Prometheus then (Unix seconds)."""
+
+    spans: tuple[Span, ...]
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Bring the before-image back on every arm. The run then closes with `outcome`."""
+
+    outcome: Outcome
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Remove the before-images (set them aside after a conflict) and journal the end."""
+
+    outcome: Outcome
+    reason: str
+
+
+Step = Done | Wait | Decide | TakeImages | Calibrate | Ask | Apply | Measure | TakeBack | Close

@@ -1,0 +1,254 @@
+"""One run in short: what a history line, a result file and the head of a report say about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from domain.events import (
+    Closed,
+    Event,
+    GateOpened,
+    Imaged,
+    Interval,
+    Judged,
+    Opened,
+    Promoted,
+    Proposed,
+    Restored,
+    Watched,
+)
+from domain.journal import event_of
+from domain.ports import Record, RunInfo
+from domain.signal import SignalKind
+from domain.space import Settings, Value
+from domain.state import same
+
+_READ = frozenset(
+    kind.__name__
+    for kind in (Opened, Imaged, Proposed, GateOpened, Judged, Promoted, Restored, Watched, Closed)
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """The signal that opened the run."""
+
+    kind: SignalKind
+    summary: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """One gate. `verdict` is empty while it is open; `effect` and `interval` are log differences, below 0 better."""
+
+    gate: int
+    trial: int
+    alpha: float
+    verdict: str = ""
+    effect: float | None = None
+    interval: Interval = (None, None)
+    log_e: float | None = None
+    units: int = 0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A parameter that differs after the run. None: absent on that side."""
+
+    before: Value | None
+    after: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Times are Unix seconds; effects log differences of the objective to be minimised, below 0 better.
+
+    `effect` and `interval` are the reported ones, of the watch; None where nothing was watched. `settings_before` and
+    `settings_after` hold one mapping (parameter → value) where all arms agree; arms that differed are in
+    `arms_before`. `settings_after` is empty while the run is open and after a conflict, when nobody of ours knows.
+    `windows` counts measured windows of trials, gates and watch. `unread` counts records of a newer version.
+    """
+
+    run: str
+    target: str
+    opened: float
+    closed: float | None
+    outcome: str
+    reason: str = ""
+    signal: Noticed | None = None
+    mode: str = ""
+    strategy: str = ""
+    profile: str = ""
+    seed: int | None = None
+    minimise: bool = True
+    unit: str = ""
+    trials: int = 0
+    windows: int = 0
+    gates: tuple[GateResult, ...] = ()
+    effect: float | None = None
+    interval: Interval = (None, None)
+    settings_before: Settings = field(default_factory=dict)
+    arms_before: Mapping[str, Settings] = field(default_factory=dict)
+    settings_after: Settings = field(default_factory=dict)
+    changed: Mapping[str, Change] = field(default_factory=dict)
+    records: int = 0
+    first_hash: str = ""
+    last_hash: str = ""
+    hashes: tuple[str, ...] = ()
+    unread: int = 0
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took; None while it is open."""
+        return None if self.closed is None else self.closed - self.opened
+
+
+def summarise(info: RunInfo, records: Sequence[Record]) -> Summary:
+    """The summary of a run from its index entry and any prefix of its journal, the empty one included.
+
+    Where both speak, the journal wins over the index. Hashes are repeated as they stand, not verified.
+    """
+    events, windows, unread = [], 0, 0
+    for record in records:
+        if record.kind == "Measured":
+            windows += len(record.data.get("windows", ()))
+        if record.kind in _READ:
+            try:
+                events.append((record.time, event_of(record)))
+            except ValueError:
+                unread += 1
+    seen = _Seen(info)
+    for time, event in events:
+        seen.take(event, time)
+    hashes = tuple(record.hash for record in records)
+    return seen.summary(windows=windows, unread=unread, hashes=hashes)
+
+
+class _Seen:
+    """What the events told so far."""
+
+    def __init__(self, info: RunInfo) -> None:
+        self.info = info
+        self.opened: Opened | None = None
+        self.began = info.opened
+        self.ended = info.closed
+        self.before: Imaged | None = None
+        self.trials = 0
+        self.gates: dict[int, GateResult] = {}
+        self.promoted: Settings | None = None
+        self.watched: Watched | None = None
+        self.closed: Closed | None = None
+
+    def take(self, event: Event, time: float) -> None:
+        match event:
+            case Opened():
+                self.opened, self.began = event, time
+            case Imaged():
+                self.before = event
+            case Proposed():
+                self.trials += 1
+            case GateOpened():
+                self.gates[event.gate] = GateResult(event.gate, event.trial, event.alpha)
+            case Judged():
+                self.gates[event.gate] = _judged(self.gates.get(event.gate), event)
+            case Promoted():
+                self.promoted = event.settings
+            case Restored():
+                self.promoted = None
+            case Watched():
+                self.watched = event
+            case Closed():
+                self.closed, self.ended = event, time
+
+    def summary(self, *, windows: int, unread: int, hashes: tuple[str, ...]) -> Summary:
+        opened, outcome = self.opened, self.closed.outcome if self.closed else self.info.outcome
+        arms = dict(self.before.settings) if self.before else {}
+        before = common(arms)
+        after: Settings = {}
+        if outcome and outcome != "conflict":
+            after = self.promoted if self.promoted is not None else before
+        watched = self.watched
+        return Summary(
+            run=opened.run if opened else self.info.run,
+            target=opened.target.name if opened else self.info.target,
+            opened=self.began,
+            closed=self.ended,
+            outcome=outcome,
+            reason=self.closed.reason if self.closed else "",
+            signal=Noticed(opened.signal.kind, opened.signal.summary, opened.signal.id) if opened else None,
+            mode=opened.target.mode if opened else "",
+            strategy=opened.target.strategy if opened else "",
+            profile=opened.target.profile.name if opened else "",
+            seed=opened.seed if opened else None,
+            minimise=opened.target.objective.minimise if opened else True,
+            unit=opened.target.objective.unit if opened else "",
+            trials=self.trials,
+            windows=windows,
+            gates=tuple(self.gates.values()),
+            effect=watched.effect if watched else None,
+            interval=watched.interval if watched else (None, None),
+            settings_before=before,
+            arms_before={} if before or not arms else arms,
+            settings_after=after,
+            changed=changes(before, after) if after else {},
+            records=len(hashes),
+            first_hash=hashes[0] if hashes else "",
+            last_hash=hashes[-1] if hashes else "",
+            hashes=hashes,
+            unread=unread,
+        )
+
+
+def common(arms: Mapping[str, Settings]) -> Settings:
+    """The settings that every arm carries; empty if they differ, or if there is no arm."""
+    images = list(arms.values())
+    if not images or not all(same(images[0], other) for other in images[1:]):
+        return {}
+    return images[0]
+
+
+def changes(before: Settings, after: Settings) -> dict[str, Change]:
+    """Parameters whose value differs, by name."""
+    return {
+        name: Change(before.get(name), after.get(name))
+        for name in sorted(before.keys() | after.keys())
+        if type(before.get(name)) is not type(after.get(name)) or before.get(name) != after.get(name)
+    }
+
+
+def percent(effect: float, *, minimise: bool = True) -> float:
+    """An effect (log difference, below 0 better) as the change of the objective in percent: -25.0 is a quarter less.
+
+    An objective to be maximised is measured as its inverse, so its change has the other sign."""
+    return 100 * math.expm1(effect if minimise else -effect)
+
+
+def percent_text(effect: float | None, *, minimise: bool = True) -> str:
+    """`38.2 % lower`, `1.0 % higher`; `not measured` for None."""
+    if effect is None:
+        return "not measured"
+    change = percent(effect, minimise=minimise)
+    return f"{abs(change):.1f} % {'lower' if change < 0 else 'higher'}"
+
+
+def interval_text(interval: Interval, *, minimise: bool = True) -> str:
+    """`-44.1 % to -33.0 %`; an open side is said in words."""
+    low, high = (None if bound is None else percent(bound, minimise=minimise) for bound in interval)
+    if not minimise:
+        low, high = high, low
+    if low is None and high is None:
+        return "interval still open"
+    left = "open" if low is None else f"{low:+.1f} %"
+    right = "open" if high is None else f"{high:+.1f} %"
+    return f"{left} to {right}"
+
+
+def _judged(opened: GateResult | None, event: Judged) -> GateResult:
+    trial, alpha = (opened.trial, opened.alpha) if opened else (0, 0.0)
+    return GateResult(
+        event.gate, trial, alpha, event.verdict, event.effect, event.interval, event.log_e, event.units, event.why
+    )

@@ -1,0 +1,212 @@
+"""Whole runs, from the signal to the end, in a simulated world: what happens, and that nothing is left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.events import Aborted, Closed, Heard, Judged, Promoted, Proposed, Refused, Restored, Watched
+from domain.run import next_step, replay
+from domain.steps import Step
+from tests.journeys.world import ORIGINAL, World, make_target
+from workers.advance import advance
+
+
+def kinds(world: World, *wanted: type) -> list[Any]:
+    return [event for event in world.events() if isinstance(event, wanted)]
+
+
+def test_a_better_setting_is_proven_kept_and_watched() -> None:
+    """Good journey: the gain is real, so it ends on both arms, with its effect measured on fresh units."""
+    world = World()
+    world.open()
+    world.go()
+    world.check_end("kept", {"level": 1})
+    watched = kinds(world, Watched)[0]
+    assert -1.3 < watched.effect < -0.7
+    assert kinds(world, Judged)[0].verdict == "Keep"
+    assert world.closed == ["shop-1"]
+
+
+def test_interleaved_on_one_arm_the_same_gain_is_kept() -> None:
+    """ABBA on a single instance reaches the same answer."""
+    world = World(target=make_target(design="interleave"))
+    world.open()
+    world.go()
+    world.check_end("kept", {"level": 1})
+
+
+def test_a_slow_candidate_is_aborted_and_taken_back() -> None:
+    """Bad journey: three times as slow is aborted in its first window; nothing is kept."""
+    world = World(proposals=({"level": 9},), speed=lambda s: 0.05 if s["level"] == 6 else 0.3)
+    world.open()
+    world.go()
+    assert world.outcome() == "nothing_to_gain"
+    world.check_end("nothing_to_gain", ORIGINAL)
+    assert kinds(world, Aborted)[0].rule == "three times the control"
+
+
+def test_candidates_that_change_nothing_are_not_kept() -> None:
+    """Null journey: same speed whatever is set."""
+    world = World(proposals=({"level": 1}, {"level": 2}), speed=lambda s: 0.1)
+    world.open()
+    world.go()
+    world.check_end("nothing_to_gain", ORIGINAL)
+
+
+def test_without_data_nothing_is_decided() -> None:
+    """No numbers during the trials: the run fails and goes back."""
+    world = World()
+    world.blind = lambda arm, at: at > 1_000_000.0
+    world.open()
+    world.go()
+    world.check_end("failed", ORIGINAL)
+
+
+def test_missing_on_the_candidate_alone_is_harm() -> None:
+    """The candidate's windows vanish while the control's do not: aborted, never kept."""
+    world = World()
+
+    def blind(arm: str, at: float) -> bool:
+        return at > 1_000_000.0 and world.carried[arm][-1][1] != ORIGINAL
+
+    world.blind = blind
+    world.open()
+    world.go()
+    assert "kept" != world.outcome()
+    assert world.settings() == {"a": dict(ORIGINAL), "b": dict(ORIGINAL)}
+
+
+def test_a_refused_candidate_is_never_proposed_again() -> None:
+    """The target says no: noted, and the next candidate gets its turn."""
+    world = World(proposals=({"level": 9}, {"level": 1}))
+    for arm in world.arms.values():
+        arm.refuse({"level": 9})
+    world.open()
+    world.go()
+    world.check_end("kept", {"level": 1})
+    assert [dict(event.settings) for event in kinds(world, Refused)] == [{"level": 9}]
+    assert [dict(event.settings) for event in kinds(world, Proposed)] == [{"level": 9}, {"level": 1}]
+
+
+def test_a_foreign_change_wins() -> None:
+    """Somebody edits an arm in the middle of a trial: the run stops, restores nothing and says so."""
+    world = World()
+    world.open()
+    world.go(until=lambda: any(isinstance(e, Proposed) for e in world.events()))
+    for _ in range(12):
+        world.tick()
+    world.arms["a"].edit({"level": 3})
+    world.go()
+    assert world.outcome() == "conflict"
+    assert world.settings()["a"] == {"level": 3}
+
+
+def test_an_alert_that_resolves_before_the_first_trial_changes_nothing() -> None:
+    """It went away by itself: recovered, untouched."""
+    world = World()
+    world.open()
+    world.ledger.hear("shop-1", {"kind": "resolved", "text": "alert resolved"}, world.clock.time)
+    world.go()
+    world.check_end("recovered", ORIGINAL)
+    assert not kinds(world, Proposed)
+
+
+def test_originals_that_are_healthy_again_end_the_run_without_a_change() -> None:
+    """The incident heals while candidates that cannot help are tried: recovered, not credited to a candidate."""
+    start = 1_000_000.0
+    world = World(
+        target=make_target(),
+        proposals=tuple({"level": n} for n in (1, 2, 3, 4, 5, 7, 8)),
+        speed=lambda s: 0.1,
+        level=lambda at: 2.0 if start - 8 < at <= start + 1 else 1.0,
+    )
+    world.target = make_target(profile=_longer(world))
+    world.open()
+    world.go()
+    world.check_end("recovered", ORIGINAL)
+
+
+def _longer(world: World) -> Any:
+    from dataclasses import replace
+
+    return replace(world.target.profile, max_trials=7)
+
+
+def test_stop_takes_everything_back() -> None:
+    """A person says stop in the middle of a trial."""
+    world = World()
+    world.open()
+    world.go(until=lambda: any(isinstance(e, Proposed) for e in world.events()))
+    world.ledger.hear("shop-1", {"kind": "stop", "text": "by anna"}, world.clock.time)
+    world.go()
+    world.check_end("restored", ORIGINAL)
+    assert kinds(world, Heard)[0].text == "by anna"
+
+
+def test_observe_writes_nothing() -> None:
+    """In mode observe the target never changes, not even by a before-image."""
+    world = World(target=make_target(mode="observe"))
+    versions = {label: arm.read().version for label, arm in world.arms.items()}
+    world.open()
+    world.go()
+    assert world.outcome() == "refused"
+    assert {label: arm.read().version for label, arm in world.arms.items()} == versions
+
+
+def test_the_watchdog_restores_when_nobody_can_step() -> None:
+    """No worker for longer than the patience: the arms go back by themselves, and the run learns it."""
+    world = World()
+    world.open()
+    world.go(until=lambda: any(isinstance(e, Proposed) for e in world.events()))
+    world.go(until=lambda: any(s != ORIGINAL for s in world.settings().values()))
+    for _ in range(500):
+        world.tick()
+    assert world.settings() == {"a": dict(ORIGINAL), "b": dict(ORIGINAL)}
+    world.go()
+    world.check_end("restored", ORIGINAL)
+    assert kinds(world, Restored)[0].by == "watchdog"
+
+
+def test_a_journal_that_lost_its_last_records_is_no_conflict() -> None:
+    """The target carries a write of ours that the journal forgot: restore, do not guess."""
+    world = World()
+    world.open()
+    world.go(until=lambda: any(isinstance(e, Proposed) for e in world.events()))
+    length = len(world.records())
+    world.go(until=lambda: any(s != ORIGINAL for s in world.settings().values()))
+    world.ledger.forget(world.run, keep=length)
+    world.go()
+    world.check_end("restored", ORIGINAL)
+    assert "lost" in kinds(world, Closed)[0].reason
+
+
+def test_messages_doubled_late_and_to_two_workers_change_nothing() -> None:
+    """Every message is delivered twice, once more much later, to two workers: the journal is as good."""
+    world = World()
+    world.open()
+    ports = world.ports()
+    for _ in range(2000):
+        for name in world.ledger.due(world.clock.time, 30.0):
+            advance(name, ports)
+            advance(name, world.ports())
+            world.note_settings()
+        advance("shop-1", ports)
+        if world.ledger.open_run("shop") is None:
+            break
+        world.tick()
+    advance("shop-1", ports)
+    world.check_end("kept", {"level": 1})
+    assert len(kinds(world, Promoted)) == 1
+
+
+def test_any_prefix_of_a_journal_gives_a_legal_next_step() -> None:
+    """Whatever was the last record that survived, the run knows how to go on, and says the same twice."""
+    world = World(proposals=({"level": 9}, {"level": 1}))
+    world.open()
+    world.go()
+    records = world.records()
+    for n in range(1, len(records) + 1):
+        now = records[n - 1].time
+        first, second = (next_step(replay(records[:n]), now) for _ in range(2))
+        assert isinstance(first, Step)
+        assert first == second

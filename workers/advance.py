@@ -1,0 +1,307 @@
+"""Carry one run one step forward.
+
+The order is a rule (docs/decisions/order-of-a-step.md): lease, then the version of the target, then the ledger,
+then the decision, then the conditional write. A worker that froze before its write finds the target's version moved on
+and can do no harm, whatever it still believes. Every act is written down before and after: death between any two
+lines is normal, and the next worker goes on from the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from domain.errors import Conflict, Misconfigured, Rejected, Transient
+from domain.events import (
+    Advised,
+    Applied,
+    Applying,
+    Closed,
+    Conflicted,
+    Event,
+    Heard,
+    Imaged,
+    Measured,
+    Outcome,
+    Refused,
+    Restored,
+    Restoring,
+)
+from domain.evidence import Missing, Pair, Reading, Seen, Window
+from domain.journal import seal, verify
+from domain.ports import (
+    Actuator,
+    Clock,
+    Image,
+    Journal,
+    Json,
+    Lease,
+    Ledger,
+    Optimizer,
+    Record,
+    Stamp,
+    Telemetry,
+)
+from domain.run import next_step, replay
+from domain.screening import calibrated
+from domain.state import Run, apply
+from domain.steps import Apply, Ask, Calibrate, Close, Decide, Done, Measure, Span, TakeBack, TakeImages, Wait
+from domain.target import Target
+
+LEASE_SECONDS = 75.0  # longer than a task may live (60 s), shorter than the broker's visibility timeout (120 s)
+RETRY_SECONDS = 1.0
+BROKEN_SECONDS = 30.0  # a step that raised what trying again cannot help is looked at this often
+log = structlog.get_logger("advance")
+MOST_DECISIONS = 8  # between two looks at the world; more would mean a decision that repeats itself
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything that a step may touch. `targets` come from the policy file, by name; `closed` hears of closed runs."""
+
+    ledger: Ledger
+    telemetry: Telemetry
+    actuators: Callable[[Target], Mapping[str, Actuator]]
+    optimizer: Callable[[str], Optimizer]
+    clock: Clock
+    targets: Mapping[str, Target]
+    closed: Callable[[str, Sequence[Record]], None]
+
+
+def advance(run: str, ports: Ports) -> None:
+    """One step of one run, if its lease is free and it is due. Raises what cannot be helped by trying again; the run
+    then stays due, and the watchdog holds the target's way back."""
+    lease = ports.ledger.lease(run, ports.clock.now(), LEASE_SECONDS)
+    if lease is None:
+        return
+    step = _Step(lease, ports)
+    due = ports.clock.now() + BROKEN_SECONDS
+    try:
+        due = step.take()
+    except Transient as hindrance:
+        log.info("step put off", run=run, why=str(hindrance))
+        due = ports.clock.now() + RETRY_SECONDS
+    except Misconfigured as mistake:
+        if not step.close_untouched(str(mistake)):
+            raise
+    finally:
+        ports.ledger.release(lease, due)
+
+
+class _Step:
+    """The hands of one step: what was read, and what is appended."""
+
+    def __init__(self, lease: Lease, ports: Ports) -> None:
+        self.lease, self.ports = lease, ports
+        self.arms: Mapping[str, Actuator] = {}
+        self.images: dict[str, Image] = {}
+        self.records: list[Record] = []
+        self.run: Run | None = None
+
+    def take(self) -> float:
+        """Decide until one action was taken or there is something to wait for; returns when to look again."""
+        target = self.ports.targets.get(self.lease.target)
+        if target is None:
+            raise Misconfigured(f"target {self.lease.target!r} is no longer in the policy; its run cannot go on")
+        self.arms = self.ports.actuators(target)
+        self._reread()
+        journal = self.ports.ledger.read(self.lease.run)
+        verify(self.lease.run, journal.records)
+        self._take_up(journal)
+        acted = False
+        for _ in range(MOST_DECISIONS):
+            now, run = self.ports.clock.now(), self._state()
+            surprise = self._surprise(run)
+            if surprise is not None:
+                self._append([surprise], due=now)
+                continue
+            step = next_step(run, now)
+            match step:
+                case Decide(events):
+                    self._append(events, due=now)
+                    continue
+                case Wait(until):
+                    return until
+                case Done():
+                    return now
+            if acted:
+                return now
+            self._act(run, step)
+            if isinstance(step, Close):
+                return now
+            acted = True
+        return self.ports.clock.now()
+
+    def close_untouched(self, reason: str) -> bool:
+        """Close a run that cannot go on, if it never wrote to its target; False if it did."""
+        if not self.records:
+            self._take_up(self.ports.ledger.read(self.lease.run))
+        if self._state().touched:
+            return False
+        self._close("failed", reason)
+        return True
+
+    # --- what came in ------------------------------------------------------------------------------------------------
+
+    def _take_up(self, journal: Journal) -> None:
+        self.records = list(journal.records)
+        self.run = replay(self.records)
+        heard = [_heard(message) for message in journal.inbox]
+        if heard:
+            self._append(heard, due=self.ports.clock.now(), heard=len(heard))
+
+    def _surprise(self, run: Run) -> Event | None:
+        """What the target says that the journal does not know: a foreign hand, the watchdog's, or records that were
+        lost behind a write of ours."""
+        if run.closed is not None or run.conflict is not None or run.restored is not None:
+            return None
+        for label, image in self.images.items():
+            ours = image.stamp is not None and image.stamp.run == self.lease.run
+            if ours and image.reaped:
+                return Restored("watchdog", "the watchdog restored the target after the run's deadline")
+            if ours and image.generation > run.generation:
+                why = "records of this run were lost behind the target, so the original settings come back"
+                return None if run.restoring else Restoring("restored", why, image.generation)
+            if not ours and run.before is not None and image.version != run.before.versions.get(label):
+                return Conflicted(label, f"content is not ours (version {image.version})")
+        return None
+
+    def _state(self) -> Run:
+        if self.run is None:
+            raise ValueError("the journal was not read yet")
+        return self.run
+
+    # --- what goes out -----------------------------------------------------------------------------------------------
+
+    def _append(self, events: Sequence[Event], *, due: float, heard: int = 0, outcome: Outcome | None = None) -> None:
+        now = self.ports.clock.now()
+        sealed = seal(events, now, self.records)
+        self.ports.ledger.append(self.lease, len(self.records), sealed, heard=heard, due=due, outcome=outcome)
+        self.records.extend(sealed)
+        for event in events:
+            apply(self._state(), event, now)
+
+    def _act(self, run: Run, step: object) -> None:
+        now = self.ports.clock.now()
+        match step:
+            case TakeImages():
+                self._append([self._take_images(run)], due=now)
+            case Calibrate(pairs):
+                self._need_telemetry()
+                read = tuple(Pair(self._window(run, first), self._window(run, second)) for first, second in pairs)
+                usable = tuple(_in_roles(pair) for pair in read if pair.d is not None)
+                self._append([calibrated(run, usable)], due=now)
+            case Ask(request):
+                advice = self.ports.optimizer(run.target.strategy).advise(request)
+                proposal = advice.proposals[0] if advice.proposals else None
+                told = Advised(advice.recommend, advice.effect, advice.sd, advice.max_ei, advice.why, proposal)
+                self._append([told], due=now)
+            case Apply():
+                self._apply(run, step)
+            case Measure(spans, patience):
+                if now < patience:
+                    self._need_telemetry()
+                windows = tuple(self._window(run, span) for span in spans)
+                self._protect(run)
+                self._append([Measured(windows)], due=now)
+            case TakeBack(outcome, why):
+                self._restore(why, outcome)
+            case Close(outcome, reason):
+                self._close(outcome, reason)
+
+    def _take_images(self, run: Run) -> Imaged:
+        self._protect(run)
+        return Imaged(
+            {label: dict(image.settings) for label, image in self.images.items()},
+            {label: image.version for label, image in self.images.items()},
+        )
+
+    def _protect(self, run: Run) -> None:
+        """The before-image lies on the target, with a deadline that every step moves."""
+        if not run.may_act:
+            return
+        deadline = self.ports.clock.now() + run.profile.patience
+        for arm in self.arms.values():
+            arm.protect(self.lease.run, deadline)
+
+    def _apply(self, run: Run, step: Apply) -> None:
+        now = self.ports.clock.now()
+        generation = self._next_generation()
+        self._protect(run)
+        self._append([Applying(dict(step.arms), generation, step.purpose)], due=now)
+        label, stamp = "", Stamp(self.lease.run, generation)
+        try:
+            for label, settings in step.arms.items():
+                self.images[label] = self.arms[label].write(settings, stamp, self.images[label].version)
+        except Rejected as refusal:
+            self._append([Refused(dict(step.arms[label]), str(refusal))], due=self.ports.clock.now())
+            self._reread()
+            return
+        except Conflict as conflict:
+            self._append([Conflicted(label, str(conflict))], due=self.ports.clock.now())
+            return
+        effective = {label: dict(self.arms[label].effective()) for label in step.arms}
+        self._append([Applied(effective, generation)], due=self.ports.clock.now())
+
+    def _restore(self, why: str, outcome: Outcome) -> None:
+        generation = self._next_generation()
+        self._append([Restoring(outcome, why, generation)], due=self.ports.clock.now())
+        for label, arm in self.arms.items():
+            try:
+                self.images[label] = arm.restore(Stamp(self.lease.run, generation), self.images[label].version)
+            except Conflict as conflict:
+                self._append([Conflicted(label, str(conflict))], due=self.ports.clock.now())
+                return
+            arm.effective()
+        self._append([Restored("worker", why, outcome)], due=self.ports.clock.now())
+
+    def _close(self, outcome: Outcome, reason: str) -> None:
+        """The way back goes before the end is written: a closed run must never be restored by the watchdog."""
+        for arm in self.arms.values():
+            arm.release(self.lease.run, keep=outcome == "conflict")
+        self._append([Closed(outcome, reason)], due=self.ports.clock.now(), outcome=outcome)
+        self.ports.closed(self.lease.run, tuple(self.records))
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _need_telemetry(self) -> None:
+        if self.ports.telemetry.now() is None:
+            raise Transient("Prometheus does not answer; the windows stay where they are and are read later")
+
+    def _window(self, run: Run, span: Span) -> Window:
+        def seen(query: str) -> Seen:
+            return self.ports.telemetry.read(
+                query, arm=span.arm, start=span.start, end=span.end, scrape=run.profile.scrape
+            )
+
+        objective = _positive(seen(run.target.objective.query), run.target.objective.minimise)
+        guards = {guardrail.name: seen(guardrail.query) for guardrail in run.target.guardrails}
+        return Window(span.arm, span.role, span.start, span.end, objective, guards)
+
+    def _reread(self) -> None:
+        self.images = {label: arm.read() for label, arm in self.arms.items()}
+
+    def _next_generation(self) -> int:
+        return max([self.lease.token, *(image.generation for image in self.images.values())]) + 1
+
+
+def _positive(seen: Seen, minimise: bool) -> Seen:
+    """Logs need a value above 0; what is to be maximised enters as its inverse, so that lower is always better."""
+    if isinstance(seen, Missing):
+        return seen
+    if seen.value <= 0:
+        return Missing(f"the objective is {seen.value:g}; it must be above 0")
+    return seen if minimise else Reading(1 / seen.value)
+
+
+def _in_roles(pair: Pair) -> Pair:
+    return pair if pair.candidate.role == "candidate" else Pair(pair.control, pair.candidate)
+
+
+def _heard(message: Json) -> Heard:
+    kind = message.get("kind")
+    if kind not in ("signal", "resolved", "stop", "approve"):
+        return Heard("signal", f"a message of unknown kind was ignored: {str(message)[:200]}")
+    return Heard(kind, str(message.get("text", ""))[:500])
