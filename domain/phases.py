@@ -7,8 +7,8 @@ import math
 from statistics import fmean, stdev
 
 from domain import guard
-from domain.events import Aborted, GateOpened, Judged, Outcome, Promoted, Proposed, Verdict, Watched
-from domain.evidence import Reading
+from domain.events import Aborted, Event, GateOpened, Judged, Outcome, Promoted, Proposed, Verdict, Watched
+from domain.evidence import Missing, Pair, Reading, Window
 from domain.gate import couples, gate_alpha, harmful, interval, judge, log_e
 from domain.ports import Observation, Request
 from domain.schedule import next_slot, past_pairs
@@ -127,6 +127,26 @@ def watch(run: Run, now: float) -> Step:
     if not run.at_rest:
         return Apply({arm.label: run.incumbent for arm in run.target.arms}, "keep")
     return Close("kept", run.watched.why)
+
+
+def glanced(run: Run, windows: tuple[Window, ...]) -> tuple[Event, ...]:
+    """What a look into an unfinished slot means: nothing, or the end of what is on trial there."""
+    by_role = {window.role: window for window in windows}
+    candidate = by_role.get("candidate")
+    if candidate is None:
+        return ()
+    nothing = Window(candidate.arm, "control", candidate.start, candidate.end, Missing("no control at this time"))
+    pair = Pair(candidate, by_role.get("control", nothing))
+    aborted = guard.check([pair], run.target.guardrails, _levels(run), noise(run))
+    if aborted is None:
+        return ()
+    why = f"aborted: {aborted.rule}, {aborted.seen} (limit {aborted.limit})"
+    if run.final:
+        return (aborted, Watched(None, (None, None), 0, True, why))
+    if run.gate is not None:
+        return (aborted, _judged(run.gate, "RollBack", why))
+    censored = screened(run, run.trials[-1], aborted=True)
+    return (aborted, censored) if censored is not None else (aborted,)
 
 
 def take_back(run: Run, outcome: Outcome, why: str) -> Step:

@@ -18,6 +18,7 @@ class Profile:
     window: float  # length of one measurement slot
     settle: float  # least time after a change of an arm that belongs to no window
     warm_up: float  # additional settle before a candidate's first window
+    glance: float = 0.0  # while a slot lasts, the hard abort rules are looked at this often; 0: only at its end
     calibration_pairs: int = 20  # A/A pairs of identical arms, read before the first trial
     prior_sd: float = 0.10  # sd of a pair's difference until the A/A pairs say better
     screening_pairs: int = 4
@@ -38,9 +39,9 @@ class Profile:
 
 
 PRODUCTION = Profile(
-    name="production", scrape=15.0, window=60.0, settle=30.0, warm_up=15.0, radius=0.05, patience=600.0
+    name="production", scrape=15.0, window=60.0, settle=30.0, warm_up=15.0, glance=30.0, radius=0.05, patience=600.0
 )
-STAGING = Profile(name="staging", scrape=5.0, window=15.0, settle=10.0, warm_up=15.0)
+STAGING = Profile(name="staging", scrape=5.0, window=15.0, settle=10.0, warm_up=15.0, glance=10.0)
 DEMO = Profile(
     name="demo",
     scrape=0.5,

@@ -9,7 +9,7 @@ from domain.events import Measured, Purpose
 from domain.evidence import Missing, Role, Window
 from domain.space import Settings
 from domain.state import Block, Run, same
-from domain.steps import Apply, Decide, Measure, Span, Step, Wait
+from domain.steps import Apply, Decide, Glance, Measure, Span, Step, Wait
 
 DRAIN_LIMIT = 60.0  # seconds that older generations of a server may take to drain before the slot is given up
 _ABBA: tuple[tuple[Role, ...], ...] = (
@@ -35,9 +35,20 @@ def next_slot(
     end = start + run.profile.window
     readable = end + 2 * run.profile.scrape
     if now < readable:
-        return Wait(readable)
+        return _glance(run, roles, readable, now)
     spans = tuple(Span(label, role, start, end) for label, role in roles.items())
     return Measure(spans, patience=readable + run.profile.patience / 2)
+
+
+def _glance(run: Run, roles: Mapping[str, Role], readable: float, now: float) -> Step:
+    """While a slot lasts: nothing, or a look at what users feel since the change."""
+    period = run.profile.glance
+    if not period or readable - now <= period:
+        return Wait(readable)
+    if now - run.applied_at < period:
+        return Wait(run.applied_at + period)
+    spans = tuple(Span(label, role, now - period, now) for label, role in roles.items())
+    return Glance(spans, now + period)
 
 
 def roles_of(run: Run, block: Block) -> dict[str, Role]:

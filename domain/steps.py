@@ -76,6 +76,14 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
+class Glance:
+    """Read these unfinished windows for the hard abort rules only, and look again at `until` (Unix seconds)."""
+
+    spans: tuple[Span, ...]
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class TakeBack:
     """Bring the before-image back on every arm. The run then closes with `outcome`."""
 
@@ -91,4 +99,4 @@ class Close:
     reason: str
 
 
-Step = Done | Wait | Decide | TakeImages | Calibrate | Ask | Apply | Measure | TakeBack | Close
+Step = Done | Wait | Decide | TakeImages | Calibrate | Ask | Apply | Measure | Glance | TakeBack | Close

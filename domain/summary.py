@@ -224,7 +224,7 @@ def percent(effect: float, *, minimise: bool = True) -> float:
     """An effect (log difference, below 0 better) as the change of the objective in percent: -25.0 is a quarter less.
 
     An objective to be maximised is measured as its inverse, so its change has the other sign."""
-    return 100 * math.expm1(effect if minimise else -effect)
+    return 100 * math.expm1(effect if minimise else 0.0 - effect)
 
 
 def percent_text(effect: float | None, *, minimise: bool = True) -> str:

@@ -31,6 +31,7 @@ from domain.events import (
 )
 from domain.evidence import Missing, Pair, Reading, Seen, Window
 from domain.journal import seal, verify
+from domain.phases import glanced
 from domain.ports import (
     Actuator,
     Clock,
@@ -47,7 +48,7 @@ from domain.ports import (
 from domain.run import next_step, replay
 from domain.screening import calibrated
 from domain.state import Run, apply
-from domain.steps import Apply, Ask, Calibrate, Close, Decide, Done, Measure, Span, TakeBack, TakeImages, Wait
+from domain.steps import Apply, Ask, Calibrate, Close, Decide, Done, Glance, Measure, Span, TakeBack, TakeImages, Wait
 from domain.target import Target
 
 LEASE_SECONDS = 75.0  # longer than a task may live (60 s), shorter than the broker's visibility timeout (120 s)
@@ -128,6 +129,12 @@ class _Step:
                     return now
             if acted:
                 return now
+            if isinstance(step, Glance):
+                events = glanced(run, tuple(self._window(run, span) for span in step.spans))
+                if not events:
+                    return step.until
+                self._append(events, due=now)
+                continue
             self._act(run, step)
             if isinstance(step, Close):
                 return now
