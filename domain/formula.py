@@ -86,10 +86,12 @@ def clauses(text: str) -> tuple[Formula, ...]:
     return _parts(_tree(text))
 
 
-def substitute(text: str, values: Names) -> str:
-    """The same expression with the names in `values` replaced by their values; other names are written plainly
-    (`pg.work_mem` for `P('pg.work_mem')`) where that can be parsed again."""
-    return ast.unparse(ast.fix_missing_locations(_Substitute(values).visit(copy.deepcopy(_tree(text)))))
+def substitute(text: str, values: Names, expressions: Mapping[str, str] | None = None) -> str:
+    """The same expression with the names in `values` replaced by their values, and those in `expressions` by another
+    expression (which may hold the name itself). Other names are written plainly (`pg.work_mem` for
+    `P('pg.work_mem')`) where that can be parsed again."""
+    inserts = {name: _tree(each) for name, each in (expressions or {}).items()}
+    return ast.unparse(ast.fix_missing_locations(_Substitute(values, inserts).visit(copy.deepcopy(_tree(text)))))
 
 
 def _parts(node: ast.expr) -> tuple[Formula, ...]:
@@ -163,8 +165,9 @@ def _names(tree: ast.expr) -> frozenset[str]:
 
 
 class _Substitute(ast.NodeTransformer):
-    def __init__(self, values: Names) -> None:
+    def __init__(self, values: Names, inserts: Mapping[str, ast.expr]) -> None:
         self.values = values
+        self.inserts = inserts
 
     def visit(self, node: ast.AST) -> ast.AST:
         name = _variable(node) if isinstance(node, ast.expr) else None
@@ -174,6 +177,8 @@ class _Substitute(ast.NodeTransformer):
                 node.keywords = [cast(ast.keyword, self.visit(each)) for each in node.keywords]
                 return node
             return self.generic_visit(node)
+        if name in self.inserts:
+            return self.inserts[name]
         if name in self.values:
             return _literal(self.values[name])
         if isinstance(node, ast.Call) and _readable(name):

@@ -24,7 +24,8 @@ def next_slot(
     """Arrange the arms for the next slot of this block, wait for its end, or read it."""
     roles = roles_of(run, block)
     wanted = arrangement(run, roles, challenger, baseline)
-    if run.applying is not None and now - run.applying_since > DRAIN_LIMIT:
+    tried_in_vain = run.applying_last - run.applying_since > DRAIN_LIMIT  # a dead worker's pause is no attempt
+    if run.applying is not None and tried_in_vain:
         return Decide((_given_up(roles, now),))
     carried = all(label in run.arms and same(run.arms[label], wanted[label]) for label in wanted)
     if run.applying is not None or not carried:

@@ -94,7 +94,8 @@ class Run:
     advised_on: int = -1  # number of trials and gates when the last advice came
     dull: int = 0  # advices in a row that promised next to nothing
     applying: Applying | None = None  # an intention without its outcome
-    applying_since: float = 0.0
+    applying_since: float = 0.0  # first and last attempt of it
+    applying_last: float = 0.0
     arms: Mapping[str, Settings] = field(default_factory=dict)  # as last proven
     applied_at: float = 0.0
     generation: int = 0
@@ -189,7 +190,8 @@ def apply(run: Run, event: Event, time: float) -> None:
             run.trials.append(Trial(event.trial, event.settings, Block(time)))
             run.refusal = None
         case Applying():
-            run.applying, run.applying_since = event, (run.applying_since if run.applying else time)
+            run.applying_since, run.applying_last = (run.applying_since if run.applying else time), time
+            run.applying = event
             run.generation, run.touched = max(run.generation, event.generation), True
             if event.purpose == "promote" and run.watching is None:
                 run.watching = Block(time)
@@ -201,6 +203,7 @@ def apply(run: Run, event: Event, time: float) -> None:
                 run.trial.status = "refused"
         case Measured():
             _measure(run, event)
+            run.applying_since = time
         case Aborted():
             if run.trial is not None:
                 run.trial.status = "aborted"

@@ -160,9 +160,7 @@ class Journalist:
             ruling = judge(pairs, (), alpha=alpha, uneasy=False, profile=DEMO)
             if ruling.verdict is not None or len(pairs) >= most:
                 verdict = ruling.verdict or "Inconclusive"
-                judged = Judged(
-                    number, verdict, ruling.effect, ruling.interval, ruling.log_e, ruling.units, ruling.why
-                )
+                judged = Judged(number, verdict, ruling.effect, ruling.interval, ruling.log_e, ruling.units, ruling.why)
                 self.write(judged)
                 return judged
 
@@ -249,11 +247,12 @@ def failed(run: str = "shop-front-20261124T171500-dead", at: float = START + 108
     for number in (1, 2):
         journal.write(Proposed(number, settings(gzip_comp_level=4 + number), number, "random", "random"))
         gone = Missing("no sample in the window")
-        slot = tuple(
-            Window(arm, role, journal.now, journal.now + 4, gone) for arm, role in (("a", "candidate"), ("b", "control"))
-        )
         for _ in range(2):
-            journal.write(Measured(slot), after=6)  # type: ignore[arg-type]
+            start, end = journal.now, journal.now + 4
+            journal.write(
+                Measured((Window("a", "candidate", start, end, gone), Window("b", "control", start, end, gone))),
+                after=6,
+            )
         journal.write(Aborted("no data", "2 pairs in a row without any number", "1"))
     journal.restore("failed", "two trials in a row could not be measured; no trial could be measured")
     return journal

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WIDTH = 920
 LEFT, RIGHT = 64, 16
-WORST = math.log(2.0)  # what is slower than twice the original is drawn at the edge
+WORST = math.log(1.6)  # what is worse than 60 % above the original is drawn at the edge
 SIGMAS = 1.96  # half width of a trial's bar in sd
 
 
@@ -94,11 +94,11 @@ def nice(low: float, high: float, count: int = 5) -> list[float]:
 
 def _percent_axis(low: float, high: float, scale: Percent) -> list[tuple[float, str]]:
     """Ticks between two effects (log differences) at round percents: (effect, text)."""
-    ends = sorted((scale(low), scale(high)))
+    least, most = sorted((scale(low), scale(high)))
     sign = 1 if scale.minimise else -1
     return [
         (sign * math.log1p(tick / 100), f"{tick:+.0f} %".replace("-", "−") if tick else "0 %")
-        for tick in nice(*ends)
+        for tick in nice(least, most)
         if tick > -100
     ]
 
@@ -200,8 +200,8 @@ def _cross(x: float, y: float, class_: str) -> Markup:
 
 
 def pairs(measured: Sequence[Pair], margin: float, scale: Percent) -> Markup:
-    """Each pair's difference in order; a disc when the first arm carried the candidate, a square when swapped. Two
-    swapped pairs are one unit, drawn as a bar at their mean."""
+    """Each pair's difference in order; a disc when the first arm carried the candidate (on one arm: when it came
+    first), a square when swapped. Two swapped pairs are one unit, drawn as a bar at their mean."""
     top, bottom, height = 14, 170, 206
     ds = [pair.d for pair in measured]
     seen = [d for d in ds if d is not None]
@@ -228,7 +228,7 @@ def pairs(measured: Sequence[Pair], margin: float, scale: Percent) -> Markup:
                 parts.append(_line(x - slot * 0.2, y(mean), x + slot * 1.2, y(mean), "unit"))
         if d is None:
             parts.append(_text(x, bottom - 6, "no data", "tick", "middle"))
-        elif pair.candidate.arm == first:
+        elif not _swapped(pair, first):
             parts.append(element("circle", cx=x, cy=y(d), r=4.5, class_="point"))
         else:
             parts.append(element("rect", x=x - 4, y=y(d) - 4, width=8, height=8, class_="point swapped"))
@@ -236,6 +236,13 @@ def pairs(measured: Sequence[Pair], margin: float, scale: Percent) -> Markup:
     parts.append(_text(WIDTH - RIGHT, height - 4, "unit (two swapped pairs)", "tick", "end"))
     parts.append(_text(LEFT, height - 4, "candidate against control", "tick"))
     return _svg(height, parts, "pairs of the gate")
+
+
+def _swapped(pair: Pair, first: str) -> bool:
+    """A duet swaps arms; on one arm the order in time swaps."""
+    if pair.candidate.arm == pair.control.arm:
+        return pair.candidate.start > pair.control.start
+    return pair.candidate.arm != first
 
 
 def evidence(path: Sequence[tuple[int, float]], need: float, least: int) -> Markup:
@@ -293,7 +300,10 @@ def forest(rows: Sequence[Estimate], scale: Percent) -> Markup:
         parts.append(_text(x(effect), floor + 18, text, "tick", "middle"))
     for index, row in enumerate(rows):
         y = 4 + step * (index + 0.5)
-        ends = [low if row.interval[0] is None else row.interval[0], high if row.interval[1] is None else row.interval[1]]
+        ends = [
+            low if row.interval[0] is None else row.interval[0],
+            high if row.interval[1] is None else row.interval[1],
+        ]
         parts.append(_text(0, y - 1, row.name, "label strong"))
         parts.append(_text(0, y + 13, row.note, "tick"))
         parts.append(_line(x(ends[0]), y, x(ends[1]), y, "bar wide"))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from adapters.report import charts
+from adapters.report import charts, words
 from domain.errors import Corrupt
 from domain.events import Aborted, Closed, Conflicted, GateOpened, Judged, Proposed, Refused, Screened, Watched
 from domain.gate import couples, judge
@@ -17,38 +16,8 @@ from domain.journal import event_of, verify
 from domain.ports import Record, RunInfo
 from domain.profile import Profile
 from domain.run import replay
-from domain.space import Settings, Value
 from domain.state import Gate, Run, apply
-from domain.summary import Summary, changes, interval_text, percent, percent_text, summarise
-
-TONES = {
-    "kept": "good",
-    "recovered": "good",
-    "nothing_to_gain": "calm",
-    "inconclusive": "calm",
-    "refused": "calm",
-    "restored": "warn",
-    "conflict": "bad",
-    "failed": "bad",
-    "": "open",
-}
-BADGES = {
-    "kept": "kept",
-    "recovered": "recovered by itself",
-    "nothing_to_gain": "nothing to gain",
-    "inconclusive": "inconclusive",
-    "refused": "refused",
-    "restored": "restored",
-    "conflict": "conflict",
-    "failed": "failed",
-    "": "still open",
-}
-SIGNALS = {
-    "alert": "An alert of Alertmanager",
-    "regression": "A regression that the watcher saw",
-    "person": "A person",
-    "schedule": "A schedule",
-}
+from domain.summary import Summary, interval_text, percent_text, summarise
 
 
 @dataclass
@@ -129,212 +98,49 @@ def tell(records: Sequence[Record]) -> Story:
     trials, steps, shades = _course(records)
     scale = charts.Percent(summary.minimise)
     changed, unchanged = _settings(run, summary)
-    headline, lead = _headline(run, summary)
+    headline, lead = words.headline(run, summary)
     gates = [_gate(gate, run, scale) for gate in run.gates]
     for trial in trials:
         trial.gate = ", ".join(f"gate {g.number}: {g.verdict}" for g in gates if g.trial == trial.number)
     return Story(
         run=summary.run,
         target=summary.target,
-        tone=TONES[summary.outcome],
-        badge=BADGES[summary.outcome],
+        tone=words.TONES[summary.outcome],
+        badge=words.BADGES[summary.outcome],
         headline=headline,
         lead=lead,
-        tiles=_tiles(run, summary),
-        noticed=_noticed(run, summary),
+        tiles=words.tiles(run, summary),
+        noticed=words.noticed(run, summary),
         changed=changed,
         unchanged=unchanged,
-        settings_note=_settings_note(summary),
+        settings_note=words.settings_note(summary),
         timeline=charts.timeline(records[0].time, records[-1].time, trials, steps, shades, scale) if trials else None,
         gates=gates,
         forest=_forest(run, scale),
-        forest_note=f"{_objective(summary).capitalize()}: change against the original settings, with its interval.",
+        forest_note=f"{words.objective(summary)}: change against the original settings, with its interval.",
         trials=trials,
-        ending=_ending(summary),
-        undo=_undo(summary, changed),
+        ending=words.ending(summary),
+        undo=words.undo(summary),
         provenance=_provenance(run, summary, records),
         profile=_profile(run.profile),
-        hashes=[(record.seq, moment(record.time), record.kind, record.hash) for record in records],
+        hashes=[(record.seq, words.moment(record.time), record.kind, record.hash) for record in records],
         summary=summary,
         scale=scale,
     )
-
-
-# --- words -----------------------------------------------------------------------------------------------------------
-
-
-def moment(time: float) -> str:
-    """Unix seconds as `2026-11-24 14:15:00 UTC`."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `4 min 12 s`."""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def written(value: Value | None) -> str:
-    """A setting as a person would write it."""
-    if value is None:
-        return "(absent)"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def difference(before: Settings, after: Settings) -> str:
-    """`gzip_comp_level 6 → 1, sendfile off → on`."""
-    found = changes(before, after)
-    if not found:
-        return "the original settings"
-    return ", ".join(f"{name} {written(each.before)} → {written(each.after)}" for name, each in found.items())
-
-
-def _objective(summary: Summary) -> str:
-    return "the objective (lower is better)" if summary.minimise else "the objective (higher is better)"
-
-
-def _headline(run: Run, summary: Summary) -> tuple[str, str]:
-    effect = percent_text(summary.effect, minimise=summary.minimise)
-    target, best = summary.target, _best(run, summary)
-    match summary.outcome:
-        case "kept":
-            if summary.effect is None:
-                return (f"{target} keeps new settings", "The gate proved them; the watch afterwards could not be read.")
-            spread = interval_text(summary.interval, minimise=summary.minimise)
-            return (
-                f"{target} is {effect} and keeps its new settings",
-                f"Objective under the kept settings against the original ones, both measured again side by side after "
-                f"the decision: {effect} ({spread}, {_confidence(run)} confidence).",
-            )
-        case "nothing_to_gain":
-            return (f"Nothing to gain on {target}", f"No candidate proved better by what is worth keeping. {best}")
-        case "inconclusive":
-            return (f"Not proven on {target}", f"The best candidate was not proven, so it was not kept. {best}")
-        case "recovered":
-            return (f"{target} recovered without a change", "The original settings are back at their healthy level.")
-        case "refused":
-            return (f"Nothing was tried on {target}", "The run was refused before any candidate was written.")
-        case "restored":
-            return (f"{target} is back on its original settings", f"Reason: {summary.reason or 'not given'}.")
-        case "conflict":
-            return (
-                f"Somebody else changed {target}",
-                "The run stopped at once and restored nothing: changes of people and other tools win.",
-            )
-        case "failed":
-            return (f"The run on {target} failed", f"Reason: {summary.reason or 'not given'}.")
-    return (f"The run on {target} is still open", f"{summary.trials} trials so far. {best}")
-
-
-def _best(run: Run, summary: Summary) -> str:
-    seen = [trial.effect for trial in run.trials if trial.effect is not None and trial.status == "measured"]
-    if not seen:
-        return ""
-    return f"Best of {len(run.trials)} trials: {percent_text(min(seen), minimise=summary.minimise)}."
-
-
-def _confidence(run: Run) -> str:
-    return f"{100 * (1 - run.profile.alpha):.0f} %"
-
-
-def _tiles(run: Run, summary: Summary) -> list[tuple[str, str, str]]:
-    if summary.effect is None:
-        main = ("effect kept", "none", "no change is claimed")
-    else:
-        change = percent(summary.effect, minimise=summary.minimise)
-        main = (
-            "objective",
-            f"{change:+.1f} %".replace("-", "−"),
-            interval_text(summary.interval, minimise=summary.minimise).replace("-", "−"),
-        )
-    verdicts = [gate.verdict or "open" for gate in summary.gates]
-    failures = sum(trial.status in ("aborted", "refused") for trial in run.trials)
-    seconds = summary.seconds
-    return [
-        main,
-        ("settings changed", str(len(summary.changed)), f"of {len(summary.settings_before)} open to the search"),
-        ("trials", str(summary.trials), f"{failures} stopped early or refused"),
-        ("gates", str(len(verdicts)), ", ".join(verdicts) or "none opened"),
-        ("duration", duration(seconds) if seconds is not None else "open", f"{summary.windows} windows measured"),
-    ]
-
-
-def _noticed(run: Run, summary: Summary) -> list[tuple[str, str]]:
-    signal, seen = run.opened.signal, run.calibrated
-    rows = [
-        ("Signal", SIGNALS[signal.kind]),
-        ("Said", signal.summary or "(no text)"),
-        ("At", moment(signal.at)),
-    ]
-    if signal.labels:
-        rows.append(("Labels", ", ".join(f"{name}={value}" for name, value in sorted(signal.labels.items()))))
-    if seen is not None and seen.healthy and seen.noticed:
-        healthy, noticed = (level if summary.minimise else 1 / level for level in (seen.healthy, seen.noticed))
-        change = 100 * (noticed / healthy - 1)
-        text = f"{_level(healthy, summary.unit)} when healthy, {_level(noticed, summary.unit)} at the signal"
-        rows.append(("Objective", f"{text} ({change:+.0f} %)"))
-    if seen is not None:
-        noise = f"two identical arms differed by {100 * math.expm1(seen.sd):.1f} % (one sd over {len(seen.pairs)} pairs)"
-        rows.append(("Noise before", noise + (f"; fault: {seen.fault}" if seen.fault else "")))
-    return rows
-
-
-def _level(value: float, unit: str) -> str:
-    return f"{1000 * value:.0f} ms" if unit == "s" and value < 10 else f"{value:.4g} {unit}".strip()
 
 
 def _settings(run: Run, summary: Summary) -> tuple[list[SettingRow], list[SettingRow]]:
     units = {parameter.name: parameter.unit for parameter in run.target.space.parameters}
     after = summary.settings_after or summary.settings_before
     rows = [
-        SettingRow(name, written(summary.settings_before.get(name)), written(after.get(name)), units.get(name, ""))
+        SettingRow(
+            name, words.written(summary.settings_before.get(name)), words.written(after.get(name)), units.get(name, "")
+        )
         for name in sorted(summary.settings_before.keys() | after.keys())
     ]
-    return [row for row in rows if row.name in summary.changed], [row for row in rows if row.name not in summary.changed]
-
-
-def _settings_note(summary: Summary) -> str:
-    if summary.arms_before:
-        return "The arms carried different settings, so none of them was touched."
-    if not summary.settings_before:
-        return "The settings were never read."
-    if summary.outcome == "conflict":
-        return "What the target carries now was written by somebody else; below is what it carried before this run."
-    if not summary.outcome:
-        return "The run is still open."
-    return "" if summary.changed else "The target carries exactly the settings that it had before the run."
-
-
-def _ending(summary: Summary) -> str:
-    if not summary.outcome:
-        return "The run is still open."
-    return f"Outcome {summary.outcome}: {summary.reason}" if summary.reason else f"Outcome {summary.outcome}."
-
-
-def _undo(summary: Summary, changed: Sequence[SettingRow]) -> list[tuple[str, str]]:
-    """What a person can do now: (sentence, commands)."""
-    match summary.outcome:
-        case "kept":
-            by_hand = "\n".join(f"{row.name}: {row.before} {row.unit}".rstrip() for row in changed)
-            return [
-                ("To bring the original settings back on every arm:", f"trimtab restore {summary.target}"),
-                ("Or set these by hand:", by_hand),
-            ]
-        case "conflict":
-            before = "\n".join(f"{name}: {written(value)}" for name, value in summary.settings_before.items())
-            return [
-                ("Look at what the arms carry now:", f"trimtab targets check {summary.target}"),
-                ("To overwrite it with the settings from before this run:", f"trimtab restore {summary.target} --force"),
-                ("Those settings were:", before),
-            ]
-        case "":
-            return [("To stop the run and restore the original settings:", f"trimtab runs stop {summary.run}")]
-    return []
+    return [row for row in rows if row.name in summary.changed], [
+        row for row in rows if row.name not in summary.changed
+    ]
 
 
 def _provenance(run: Run, summary: Summary, records: Sequence[Record]) -> list[tuple[str, str]]:
@@ -347,8 +153,8 @@ def _provenance(run: Run, summary: Summary, records: Sequence[Record]) -> list[t
         ("Run", summary.run),
         ("Target", f"{summary.target} ({run.target.actuator}, mode {summary.mode}, {run.target.design})"),
         ("Arms", ", ".join(arm.label for arm in run.target.arms)),
-        ("Opened", moment(summary.opened)),
-        ("Closed", moment(summary.closed) if summary.closed is not None else "open"),
+        ("Opened", words.moment(summary.opened)),
+        ("Closed", words.moment(summary.closed) if summary.closed is not None else "open"),
         ("Signal id", summary.signal.id if summary.signal else ""),
         ("Strategy", f"{summary.strategy}, seed {summary.seed}"),
         ("Objective", run.target.objective.query),
@@ -383,7 +189,7 @@ def _course(records: Sequence[Record]) -> tuple[list[TrialRow], list[tuple[float
             case Proposed():
                 trials.append(
                     TrialRow(
-                        event.trial, time, time, difference(run.incumbent, event.settings), event.why, event.seed
+                        event.trial, time, time, words.difference(run.incumbent, event.settings), event.why, event.seed
                     )
                 )
             case Screened():
@@ -430,7 +236,7 @@ def _gate(gate: Gate, run: Run, scale: charts.Percent) -> GateStory:
         number=opened.gate,
         trial=opened.trial,
         verdict=judged.verdict if judged else "open",
-        why=judged.why if judged else "still measuring",
+        why=words.sentence(judged.why) if judged else "Still measuring",
         effect=percent_text(judged.effect if judged else None, minimise=scale.minimise),
         interval=interval_text(judged.interval if judged else (None, None), minimise=scale.minimise),
         pairs=len(pairs),
@@ -449,10 +255,10 @@ def _e_value(log_e: float) -> str:
 
 def _forest(run: Run, scale: charts.Percent) -> Markup | None:
     rows = [
-        charts.Estimate(f"gate {gate.opened.gate}", f"{gate.judged.units} units", gate.judged.effect, gate.judged.interval)
-        for gate in run.gates
-        if gate.judged is not None and gate.judged.effect is not None
-    ]  # fmt: skip
+        charts.Estimate(f"gate {judged.gate}", f"{judged.units} units", judged.effect, judged.interval)
+        for judged in (gate.judged for gate in run.gates)
+        if judged is not None and judged.effect is not None
+    ]
     if run.watched is not None and run.watched.effect is not None:
         rows.append(
             charts.Estimate("watch", f"{run.watched.units} fresh units", run.watched.effect, run.watched.interval)

@@ -78,7 +78,7 @@ def test_a_crash_at_every_call_ends_on_the_right_settings(name: str, when: str) 
     """Wherever the worker dies, the next one finishes: right settings, whole journal, no way back left lying about."""
     journey, outcome, settings = JOURNEYS[name]
     calls = count_calls(journey)
-    assert calls > 20
+    assert calls >= 20
     for n in range(1, calls + 1):
         world = journey()
         with pytest.raises(Crash):

@@ -47,7 +47,7 @@ def test_a_slow_candidate_is_aborted_and_taken_back() -> None:
 
 def test_candidates_that_change_nothing_are_not_kept() -> None:
     """Null journey: same speed whatever is set."""
-    world = World(proposals=({"level": 1}, {"level": 2}), speed=lambda s: 0.1)
+    world = World(proposals=({"level": 1}, {"level": 2}), speed=lambda s: 0.1, noise=0.01)
     world.open()
     world.go()
     world.check_end("nothing_to_gain", ORIGINAL)
@@ -174,7 +174,7 @@ def test_a_journal_that_lost_its_last_records_is_no_conflict() -> None:
     world.go(until=lambda: any(isinstance(e, Proposed) for e in world.events()))
     length = len(world.records())
     world.go(until=lambda: any(s != ORIGINAL for s in world.settings().values()))
-    world.ledger.forget(world.run, keep=length)
+    world.forget(length)
     world.go()
     world.check_end("restored", ORIGINAL)
     assert "lost" in kinds(world, Closed)[0].reason

@@ -172,6 +172,10 @@ class World:
             arm.reap(self.clock.time)
         self.note_settings()
 
+    def forget(self, keep: int) -> None:
+        """The ledger comes back from its last save: every record after the first `keep` is gone."""
+        del self.ledger._runs[self.run].lines[keep:]
+
     # --- what came out -------------------------------------------------------------------------------------------
 
     def records(self) -> tuple[Record, ...]:
@@ -223,10 +227,11 @@ class _Proxy:
             if mortal.left == 0 and mortal.when == "before":
                 mortal.dead = True
                 raise Crash(name)
-            result = attribute(*args, **kwargs)
-            if mortal.left == 0:
-                mortal.dead = True
-                raise Crash(name)
-            return result
+            try:
+                return attribute(*args, **kwargs)
+            finally:
+                if mortal.left == 0:
+                    mortal.dead = True
+                    raise Crash(name)
 
         return call

@@ -1,0 +1,232 @@
+"""Sentences of the report: what happened, what was noticed, how it ended, what a person can do now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from domain.evidence import Reading, Seen
+from domain.space import Settings, Value
+from domain.state import Run
+from domain.summary import Summary, changes, interval_text, percent, percent_text
+
+TONES = {
+    "kept": "good",
+    "recovered": "good",
+    "nothing_to_gain": "calm",
+    "inconclusive": "calm",
+    "refused": "calm",
+    "restored": "warn",
+    "conflict": "bad",
+    "failed": "bad",
+    "": "open",
+}
+BADGES = {
+    "kept": "kept",
+    "recovered": "recovered by itself",
+    "nothing_to_gain": "nothing to gain",
+    "inconclusive": "inconclusive",
+    "refused": "refused",
+    "restored": "restored",
+    "conflict": "conflict",
+    "failed": "failed",
+    "": "still open",
+}
+SIGNALS = {
+    "alert": "An alert of Alertmanager",
+    "regression": "A regression that the watcher saw",
+    "person": "A person",
+    "schedule": "A schedule",
+}
+
+
+def moment(time: float) -> str:
+    """Unix seconds as `2026-11-24 14:15:00 UTC`."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `4 min 12 s`."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def written(value: Value | None) -> str:
+    """A setting as a person would write it."""
+    if value is None:
+        return "(absent)"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def difference(before: Settings, after: Settings) -> str:
+    """`gzip_comp_level 6 → 1, sendfile off → on`."""
+    found = changes(before, after)
+    if not found:
+        return "the original settings"
+    return ", ".join(f"{name} {written(each.before)} → {written(each.after)}" for name, each in found.items())
+
+
+def objective(summary: Summary) -> str:
+    return "The objective (lower is better)" if summary.minimise else "The objective (higher is better)"
+
+
+def headline(run: Run, summary: Summary) -> tuple[str, str]:
+    effect = percent_text(summary.effect, minimise=summary.minimise)
+    target, best = summary.target, _best(run, summary)
+    match summary.outcome:
+        case "kept":
+            if summary.effect is None:
+                return (f"{target} keeps new settings", "The gate proved them; the watch afterwards could not be read.")
+            spread = interval_text(summary.interval, minimise=summary.minimise)
+            return (
+                f"{target}: objective {effect}, proven and kept",
+                f"Kept settings against the original ones, measured again side by side after the decision: {effect} "
+                f"({spread}, {_confidence(run)} confidence){_levels(run, summary)}.",
+            )
+        case "nothing_to_gain":
+            return (f"Nothing to gain on {target}", f"No candidate proved better by what is worth keeping. {best}")
+        case "inconclusive":
+            return (f"Not proven on {target}", f"The best candidate was not proven, so it was not kept. {best}")
+        case "recovered":
+            return (f"{target} recovered without a change", "The original settings are back at their healthy level.")
+        case "refused":
+            return (f"Nothing was tried on {target}", "The run was refused before any candidate was written.")
+        case "restored":
+            return (f"{target} is back on its original settings", f"Reason: {summary.reason or 'not given'}.")
+        case "conflict":
+            return (
+                f"Somebody else changed {target}",
+                "The run stopped at once and restored nothing: changes of people and other tools win.",
+            )
+        case "failed":
+            return (f"The run on {target} failed", f"Reason: {summary.reason or 'not given'}.")
+    return (f"The run on {target} is still open", f"{summary.trials} trials so far. {best}")
+
+
+def _best(run: Run, summary: Summary) -> str:
+    seen = [trial.effect for trial in run.trials if trial.effect is not None and trial.status == "measured"]
+    if not seen:
+        return ""
+    return f"Best of {len(run.trials)} trials at first sight: {percent_text(min(seen), minimise=summary.minimise)}."
+
+
+def _levels(run: Run, summary: Summary) -> str:
+    """Plain values of the watch, original and kept (geometric means)."""
+    pairs = run.watching.pairs() if run.watching is not None else []
+    ours = _mean([pair.candidate.objective for pair in pairs if pair.d is not None], summary.minimise)
+    theirs = _mean([pair.control.objective for pair in pairs if pair.d is not None], summary.minimise)
+    if ours is None or theirs is None:
+        return ""
+    return f"; on average {_level(theirs, summary.unit)} with the original, {_level(ours, summary.unit)} with the kept"
+
+
+def _mean(seen: Sequence[Seen], minimise: bool) -> float | None:
+    logs = [math.log(reading.value) for reading in seen if isinstance(reading, Reading)]
+    if not logs:
+        return None
+    mean = math.fsum(logs) / len(logs)
+    return math.exp(mean if minimise else -mean)
+
+
+def _confidence(run: Run) -> str:
+    return f"{100 * (1 - run.profile.alpha):.0f} %"
+
+
+def tiles(run: Run, summary: Summary) -> list[tuple[str, str, str]]:
+    if summary.effect is None or summary.outcome != "kept":
+        main = ("effect kept", "none", "no change is claimed")
+    else:
+        change = percent(summary.effect, minimise=summary.minimise)
+        main = (
+            "objective",
+            f"{change:+.1f} %".replace("-", "−"),
+            interval_text(summary.interval, minimise=summary.minimise).replace("-", "−"),
+        )
+    verdicts = [gate.verdict or "open" for gate in summary.gates]
+    failures = sum(trial.status in ("aborted", "refused") for trial in run.trials)
+    seconds = summary.seconds
+    return [
+        main,
+        ("settings changed", str(len(summary.changed)), f"of {len(summary.settings_before)} open to the search"),
+        ("trials", str(summary.trials), f"{failures} stopped early or refused"),
+        ("gates", str(len(verdicts)), ", ".join(verdicts) or "none opened"),
+        ("duration", duration(seconds) if seconds is not None else "open", f"{summary.windows} windows measured"),
+    ]
+
+
+def noticed(run: Run, summary: Summary) -> list[tuple[str, str]]:
+    signal, seen = run.opened.signal, run.calibrated
+    rows = [
+        ("Signal", SIGNALS[signal.kind]),
+        ("Said", signal.summary or "(no text)"),
+        ("At", moment(signal.at)),
+    ]
+    if signal.labels:
+        rows.append(("Labels", ", ".join(f"{name}={value}" for name, value in sorted(signal.labels.items()))))
+    if seen is not None and seen.healthy and seen.noticed:
+        healthy, noticed = (level if summary.minimise else 1 / level for level in (seen.healthy, seen.noticed))
+        change = 100 * (noticed / healthy - 1)
+        text = f"{_level(healthy, summary.unit)} when healthy, {_level(noticed, summary.unit)} at the signal"
+        rows.append(("Objective", f"{text} ({change:+.0f} %)"))
+    if seen is not None:
+        noise = (
+            f"two identical arms differed by {100 * math.expm1(seen.sd):.1f} % (one sd over {len(seen.pairs)} pairs)"
+        )
+        rows.append(("Noise before", noise + (f"; fault: {seen.fault}" if seen.fault else "")))
+    return rows
+
+
+def _level(value: float, unit: str) -> str:
+    return f"{1000 * value:.0f} ms" if unit == "s" and value < 10 else f"{value:.4g} {unit}".strip()
+
+
+def settings_note(summary: Summary) -> str:
+    if summary.arms_before:
+        return "The arms carried different settings, so none of them was touched."
+    if not summary.settings_before:
+        return "The settings were never read."
+    if summary.outcome == "conflict":
+        return "What the target carries now was written by somebody else; below is what it carried before this run."
+    if not summary.outcome:
+        return "The run is still open."
+    return "" if summary.changed else "The target carries exactly the settings that it had before the run."
+
+
+def ending(summary: Summary) -> str:
+    if not summary.outcome:
+        return "The run is still open."
+    return f"Outcome {summary.outcome}: {summary.reason}" if summary.reason else f"Outcome {summary.outcome}."
+
+
+def undo(summary: Summary) -> list[tuple[str, str]]:
+    """What a person can do now: (sentence, commands)."""
+    match summary.outcome:
+        case "kept":
+            by_hand = "\n".join(f"{name}: {written(change.before)}" for name, change in summary.changed.items())
+            return [
+                ("To bring the original settings back on every arm:", f"trimtab restore {summary.target}"),
+                ("Or set these by hand:", by_hand),
+            ]
+        case "conflict":
+            before = "\n".join(f"{name}: {written(value)}" for name, value in summary.settings_before.items())
+            return [
+                ("Look at what the arms carry now:", f"trimtab targets check {summary.target}"),
+                (
+                    "To overwrite it with the settings from before this run:",
+                    f"trimtab restore {summary.target} --force",
+                ),
+                ("Those settings were:", before),
+            ]
+        case "":
+            return [("To stop the run and restore the original settings:", f"trimtab runs stop {summary.run}")]
+    return []
