@@ -91,7 +91,9 @@ class Builder:
     def _parameter(self, entry: Entry) -> Parameter | None:
         version = self._version(entry)
         if not exists(entry, version):
-            raise Misconfigured(f"{entry.id} exists since {entry.since}; this target's version is {version}")
+            raise Misconfigured(
+                f"{entry.id} exists since {entry.since}; the target's version is {version} (actuator.version)"
+            )
         if entry.search is None:
             raise Misconfigured(f"{entry.id} has no search range in the catalogue; it cannot be searched")
         narrow = self.overrides.get(entry.id, Narrow())
@@ -211,9 +213,8 @@ class Builder:
         word, stand_in = _COUNTS_AS.get(name, ("", ""))
         if value == word and stand_in in self.environment:
             return self.environment[stand_in]
-        if isinstance(value, str) and entry.type != "enum":
-            return None
-        return value
+        listed = [*(entry.search or {}).get("values", ()), *entry.data.get("hard", {}).get("values", ())]
+        return None if isinstance(value, str) and value not in listed else value
 
     def _possible(self, space: SearchSpace, constraints: Mapping[str, str]) -> None:
         try:

@@ -93,6 +93,10 @@ class RedisLedger:
                     log(f"Redis at {shown_url(self._url)} answers")
                 return
 
+    def close(self) -> None:
+        """Close all connections; the next call opens new ones."""
+        self._client.connection_pool.disconnect()
+
     def check(self, *, acting: bool = False) -> list[str]:
         """What may lose journals on this server, in sentences; empty if all is well. With `acting`, a server that may
         evict keys is refused with Misconfigured, because a lost journal leaves a target changed."""

@@ -96,7 +96,7 @@ def _stop(session: Session, target: str, wait: float) -> None:
 
 
 def _before(session: Session, target: str) -> tuple[dict[str, Imaged], str]:
-    """What recent runs found before they touched the target, by run; and the newest run that kept something."""
+    """What recent runs found before they touched the target, by run; and the newest run that left something behind."""
     images: dict[str, Imaged] = {}
     latest = ""
     for info in session.ledger.runs(target=target, limit=RECENT):
@@ -105,7 +105,7 @@ def _before(session: Session, target: str) -> tuple[dict[str, Imaged], str]:
             if isinstance(event, Imaged):
                 images[info.run] = event
                 break
-        latest = latest or (info.run if info.outcome == "kept" else "")
+        latest = info.run if info.outcome in ("kept", "conflict") else ""
         if latest:
             break
     return images, latest
@@ -123,8 +123,8 @@ def _back(arm: Actuator, label: str, images: Mapping[str, Imaged], latest: str, 
         return "carries the original settings", run, image
     if not run or (before is None and not image.protected):
         return "nothing to restore", "", image
-    if not force and (image.stamp is None or image.stamp.run != run):
-        raise Conflict(f"its content is not that of run {run} (version {image.version})")
+    if not force and image.stamp is None:
+        raise Conflict(f"its content is not ours (version {image.version})")
     stamp = Stamp(run, image.generation + 1)
     if image.protected:
         return "restored", run, arm.restore(stamp, None if force else image.version)

@@ -155,9 +155,14 @@ def tiles(run: Run, summary: Summary) -> list[tuple[str, str, str]]:
     verdicts = [gate.verdict or "open" for gate in summary.gates]
     failures = sum(trial.status in ("aborted", "refused") for trial in run.trials)
     seconds = summary.seconds
+    differing = "unknown" if summary.outcome == "conflict" else str(len(summary.changed))
     return [
         main,
-        ("settings changed", str(len(summary.changed)), f"of {len(summary.settings_before)} open to the search"),
+        (
+            "settings changed",
+            "unknown" if summary.outcome == "conflict" else str(len(summary.changed)),
+            f"of {len(summary.settings_before)} open to the search",
+        ),
         ("trials", str(summary.trials), f"{failures} stopped early or refused"),
         ("gates", str(len(verdicts)), ", ".join(verdicts) or "none opened"),
         ("duration", duration(seconds) if seconds is not None else "open", f"{summary.windows} windows measured"),

@@ -29,15 +29,13 @@ class HandClock:
 class Desk(Session):
     """A session whose parts are given. `meanwhile` happens each time that a command waits."""
 
-    def __init__(self, ledger: Ledger | None = None, targets: Iterable[Target] = (), reports: Path | None = None) -> None:
+    def __init__(self, reports: Path, ledger: Ledger | None = None, targets: Iterable[Target] = ()) -> None:
         self.hand = HandClock(factory.START + 86400)
         super().__init__(clock=self.hand, pause=self._wait)
         self.ledger = ledger or MemoryLedger(self.hand)
         self._targets = tuple(targets) or (factory.target(),)
-        self._reports = reports or Path("reports")
-        self.arms = {
-            label: MemoryArm(factory.target().space, factory.BEFORE) for label in ("a", "b")
-        }
+        self._reports = reports
+        self.arms = {label: MemoryArm(factory.target().space, factory.BEFORE) for label in ("a", "b")}
         self.meanwhile: Callable[[], None] = lambda: None
         self.reaped: dict[str, list[str]] = {}
 
@@ -68,10 +66,9 @@ class Desk(Session):
         lease = self.ledger.lease(journal.run, self.hand.now(), 60)
         if lease is None:
             raise AssertionError("the lease is held")
-        outcome = None if keep_open else journal.info().outcome
+        outcome = None if keep_open else journal.info().outcome or None
         self.ledger.append(lease, 1, records[1:], due=0.0, outcome=outcome)
-        if keep_open:
-            self.ledger.release(lease)
+        self.ledger.release(lease)
         return journal.run
 
 

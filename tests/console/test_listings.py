@@ -202,7 +202,8 @@ def test_times_of_since() -> None:
 
 
 def test_wrong_usage_and_missing_policy_have_their_own_codes(tmp_path: Path) -> None:
-    """Exit code 2 for a wrong command, 4 with one helpful line for a missing policy; start-up loads no heavy library."""
+    """Exit code 2 for a wrong command, 4 and one helpful line for a missing policy; start-up loads nothing heavy."""
+
     def trimtab(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "console", *arguments], capture_output=True, text=True, timeout=30)
 

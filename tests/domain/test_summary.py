@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -51,9 +52,9 @@ def test_conflict_claims_nothing_about_the_settings_after() -> None:
 
 
 @pytest.mark.parametrize("make", [factory.kept, factory.null, factory.conflict, factory.failed, factory.refused])
-def test_every_prefix_has_a_summary_that_travels_as_json(make: object) -> None:
+def test_every_prefix_has_a_summary_that_travels_as_json(make: Callable[[], factory.Journalist]) -> None:
     """Any prefix of a journal, the empty one too, gives a summary that survives JSON; open runs have no end."""
-    journal = make()  # type: ignore[operator]
+    journal = make()
     info = RunInfo(journal.run, "shop-front", factory.START, None, "")
     for prefix in factory.prefixes(journal.records):
         summary = summarise(info, prefix)

@@ -1,0 +1,231 @@
+"""From the targets of a policy file to the domain's targets: names looked up, queries checked, spaces built."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterable, Mapping
+
+from adapters import policy_model as model
+from adapters.catalogue import Narrow, choose, load, space_for
+from adapters.catalogue_data import unknown, value_of
+from adapters.promql import faults
+from adapters.strict_yaml import Path
+from domain.errors import Misconfigured
+from domain.formula import Scalar
+from domain.profile import PROFILES
+from domain.space import SearchSpace, Settings, Value
+from domain.target import Arm, Guardrail, Limits, Objective, Target
+
+Problems = list[tuple[Path, str]]
+
+_SIZES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+_FAMILIES = {"nginx": "nginx"}  # actuator kind → family of parameters that it writes; others write any
+
+
+def names_of(module: str, attribute: str, otherwise: Iterable[str]) -> tuple[str, ...]:
+    """The names that a factory knows, without loading what stands behind them."""
+    try:
+        known = getattr(importlib.import_module(module), attribute)
+    except ImportError:
+        known = otherwise
+    return tuple(sorted(known))
+
+
+def resolve(content: model.PolicyFile) -> tuple[tuple[Target, ...], Problems]:
+    """The targets, and everything that is wrong with them."""
+    problems: Problems = []
+    detectors = names_of("detectors.factory", "DETECTORS", ("threshold",))
+    if content.watch.detector not in detectors:
+        problems.append((("watch", "detector"), str(unknown("detector", content.watch.detector, detectors))))
+    targets = []
+    first: dict[str, int] = {}
+    meant: dict[tuple[tuple[str, str], ...], str] = {}
+    for index, raw in enumerate(content.targets):
+        place: Path = ("targets", index)
+        if raw.name in first:
+            problems.append(((*place, "name"), f"{raw.name!r} is the name of targets[{first[raw.name]}] too"))
+        first.setdefault(raw.name, index)
+        labels = tuple(sorted(raw.when.items()))
+        if labels and labels in meant:
+            problems.append(((*place, "when"), f"the same labels mean target {meant[labels]!r}; make them differ"))
+        meant.setdefault(labels, raw.name)
+        found, target = _target(content, raw)
+        problems += [((*place, *inner), text) for inner, text in found]
+        targets += [target] if target else []
+    return tuple(targets), problems
+
+
+def _target(content: model.PolicyFile, raw: model.Target) -> tuple[Problems, Target | None]:
+    problems = _names(raw) + _arms(raw) + _queries(raw)
+    space: SearchSpace = SearchSpace(())
+    seeds: tuple[Settings, ...] = ()
+    try:
+        environment, present = _environment(raw.environment)
+    except _Wrong as error:
+        return [*problems, *error.problems], None
+    try:
+        space, seeds = _space(raw, environment, present)
+    except Misconfigured as error:
+        problems += [(_parameter_place(raw, line), line) for line in str(error).split("\n")]
+    problems += _costs(raw, space)
+    if problems:
+        return problems, None
+    return [], Target(
+        name=raw.name,
+        mode=raw.mode or content.mode,
+        actuator=raw.actuator.kind,
+        arms=tuple(Arm(arm.label, dict(arm.__pydantic_extra__ or {})) for arm in raw.arms),
+        space=space,
+        objective=Objective(
+            raw.objective.minimise or raw.objective.maximise, bool(raw.objective.minimise), raw.objective.unit
+        ),
+        profile=PROFILES[raw.measure.profile],
+        guardrails=tuple(_guardrail(each, number) for number, each in enumerate(raw.guardrails, 1)),
+        seeds=seeds,
+        when=dict(raw.when),
+        design=raw.measure.design,
+        strategy=raw.strategy,
+        allow_restart=raw.allow.restart,
+        limits=Limits(content.limits.cooldown, content.limits.trials, content.limits.time),
+        lock=raw.lock,
+    )
+
+
+def _names(raw: model.Target) -> Problems:
+    kinds = names_of("adapters.actuators.registry", "KINDS", ("nginx",))
+    strategies = names_of("optimizers.factory", "STRATEGIES", ("bayesian", "random"))
+    problems: Problems = []
+    for place, what, name, known in (
+        (("actuator", "kind"), "actuator", raw.actuator.kind, kinds),
+        (("strategy",), "strategy", raw.strategy, strategies),
+        (("measure", "profile"), "profile", raw.measure.profile, tuple(PROFILES)),
+    ):
+        if name not in known:
+            problems.append((place, f"unknown {what} {name!r}; known: {', '.join(known)}"))
+    return problems
+
+
+def _arms(raw: model.Target) -> Problems:
+    labels = [arm.label for arm in raw.arms]
+    problems: Problems = [
+        (("arms", place, "label"), f"{label!r} is the label of another arm; labels must differ")
+        for place, label in enumerate(labels)
+        if label in labels[:place]
+    ]
+    if raw.measure.design == "duet" and len(labels) < 2:
+        problems.append((("arms",), "design duet compares two arms and one is listed; add one or use interleave"))
+    if raw.measure.design == "interleave" and len(labels) > 1:
+        problems.append((("arms",), f"design interleave uses one arm and {len(labels)} are listed; use duet"))
+    return problems
+
+
+def _queries(raw: model.Target) -> Problems:
+    direction = "minimise" if raw.objective.minimise else "maximise"
+    query = raw.objective.minimise or raw.objective.maximise
+    problems: Problems = [(("objective", direction), fault) for fault in faults(query, ("arm", "window"))]
+    names: set[str] = set()
+    for place, each in enumerate(raw.guardrails):
+        problems += [(("guardrails", place), fault) for fault in faults(each.query)]
+        if each.name in names:
+            problems.append((("guardrails", place, "name"), f"{each.name!r} is the name of another guardrail"))
+        names |= {each.name} if each.name else set()
+    return problems
+
+
+def _guardrail(raw: model.Guardrail, number: int) -> Guardrail:
+    name = raw.name or f"guardrail-{number}"
+    if raw.below is not None:
+        return Guardrail(name, raw.query, "<", raw.below)
+    if raw.above is not None:
+        return Guardrail(name, raw.query, ">", raw.above)
+    if raw.times_original is not None:
+        return Guardrail(name, raw.query, "<", raw.times_original, relative=True)
+    return Guardrail(name, raw.query, ">", raw.least_times_original or 0.0, relative=True)
+
+
+# --- parameters ------------------------------------------------------------------------------------------------------
+
+
+def _space(
+    raw: model.Target, environment: Mapping[str, Scalar], present: Mapping[str, Value]
+) -> tuple[SearchSpace, tuple[Settings, ...]]:
+    ids = choose(raw.parameters.preset, raw.parameters.names, raw.parameters.consent)
+    family = _FAMILIES.get(raw.actuator.kind)
+    foreign = [name for name in ids if family and load().entries[name].family != family]
+    if foreign:
+        raise Misconfigured(f"{foreign[0]} cannot be written by actuator {raw.actuator.kind!r}")
+    bounds = {name: Narrow(each.low, each.high, tuple(each.values)) for name, each in raw.parameters.bounds.items()}
+    for name in bounds:
+        if name not in load().entries:
+            raise unknown("parameter", name, ids)
+    return space_for(ids, environment, bounds, present=present, version=raw.actuator.version)
+
+
+def _parameter_place(raw: model.Target, line: str) -> Path:
+    """The place in `parameters` that a line of an error is about."""
+    words = re.findall(r"[\w.]+(?:\[\d\])?", line)
+    for name in raw.parameters.bounds:
+        if name in words:
+            return ("parameters", "bounds", name)
+    for key, names in (("names", raw.parameters.names), ("consent", raw.parameters.consent)):
+        for place, name in enumerate(names):
+            if name in words:
+                return ("parameters", key, place)
+    return ("parameters",)
+
+
+def _costs(raw: model.Target, space: SearchSpace) -> Problems:
+    problems: Problems = []
+    for cost, allowed, wish in (
+        ("reload", raw.allow.reload, "a reload, which allow.reload forbids"),
+        ("restart", raw.allow.restart, "a restart; write allow: {restart: true}, or leave it out"),
+    ):
+        names = [each.name for each in space.parameters if each.cost == cost]
+        if names and not allowed:
+            problems.append((("parameters",), f"{', '.join(names)}: a change needs {wish}"))
+    return problems
+
+
+# --- environment -----------------------------------------------------------------------------------------------------
+
+
+class _Wrong(Exception):
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+
+
+def _environment(raw: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], dict[str, Value]]:
+    """Variables of the environment, and present values of parameters (keys with a dot)."""
+    known = load()
+    environment: dict[str, Scalar] = {}
+    present: dict[str, Value] = {}
+    problems: Problems = []
+    for name, value in raw.items():
+        try:
+            if name in known.environment:
+                environment[name] = _variable(known.environment[name], value)
+            elif name in known.entries:
+                present[name] = value_of(known.entries[name], value)
+            else:
+                raise unknown("variable", name, [*known.environment, *(known.entries if "." in name else ())])
+        except Misconfigured as error:
+            problems.append((("environment", name), str(error)))
+    if problems:
+        raise _Wrong(problems)
+    return environment, present
+
+
+def _variable(meaning: str, value: Scalar) -> Scalar:
+    words = re.findall(r"'(\w+)'", meaning)
+    if words:
+        if value not in words:
+            raise Misconfigured(f"{value!r} is none of {', '.join(words)}")
+        return value
+    if isinstance(value, str) and meaning.startswith("bytes"):
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt]?)(?:i?b)?", value.strip().lower())
+        if match:
+            return round(float(match[1]) * _SIZES[match[2]])
+    if isinstance(value, (bool, str)) or value < 0:
+        raise Misconfigured(f"{value!r} is no number; this is {meaning}")
+    return value
