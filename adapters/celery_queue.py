@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from celery import Celery
@@ -15,6 +16,7 @@ TASK = "trimtab.advance"
 # A message that a dead worker took comes back after this time. It must be longer than a lease (75 s), which must be
 # longer than a task may live (60 s): so no message is ever delivered twice because its first delivery is still running.
 VISIBILITY_SECONDS = 120
+SEND_ERRORS: tuple[type[Exception], ...] = (*ERRORS, KombuError, OSError)  # what a send may raise
 SEND_SECONDS = 2.0  # the sweep sends several times a second and must not hang on a dead server
 
 
@@ -51,8 +53,8 @@ class CeleryQueue:
     def __init__(self, url: str, prefix: str = "trimtab:") -> None:
         self._url = url
         shared = broker_settings(url, prefix)
-        # A worker's blocking reader may wait longer; a sender waits for one short answer.
-        shared["broker_transport_options"] |= {"socket_timeout": SEND_SECONDS}
+        # A worker's blocking reader waits longer and connects again for ever; a sender waits for one short answer.
+        shared["broker_transport_options"] |= {"socket_timeout": SEND_SECONDS, "max_retries": 0}
         self._app = Celery("trimtab-sender", set_as_current=False)
         self._app.conf.update(shared, broker_connection_timeout=SEND_SECONDS)
 
@@ -60,12 +62,21 @@ class CeleryQueue:
         # No retry: a message that could not be sent is sent by the next look at what is due.
         try:
             self._app.send_task(TASK, args=[run], queue=QUEUE, ignore_result=True, retry=False)
-        except tuple(ERRORS) as error:
-            raise retyped(error, self._url) from error
-        except (KombuError, OSError) as error:
+        except SEND_ERRORS as error:
+            for cause in _causes(error):
+                if isinstance(cause, tuple(ERRORS)):
+                    raise retyped(cause, self._url) from error
             seen = f"{type(error).__name__}: {without_secret(str(error), self._url)}"
             raise Transient(f"Redis at {shown_url(self._url)} took no message ({seen}); it is sent again") from error
 
     def close(self) -> None:
         """Give the connections back."""
         self._app.close()
+
+
+def _causes(error: BaseException) -> Iterator[Exception]:
+    """The error and what it was made from: Celery wraps the client's errors and drops their kind."""
+    link: BaseException | None = error
+    while isinstance(link, Exception):
+        yield link
+        link = link.__cause__ or link.__context__

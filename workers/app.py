@@ -28,7 +28,8 @@ _watchdogs: list[subprocess.Popen[bytes]] = []  # kept so that an ended one is n
 @app.add_defaults
 def _from_policy() -> dict[str, Any]:
     try:
-        return worker_settings(wiring.policy().redis_url, wiring.PREFIX)
+        policy = wiring.policy()
+        return worker_settings(policy.redis_url, policy.redis_prefix)
     except TrimtabError as error:
         _refuse(error)
 

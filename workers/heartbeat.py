@@ -12,10 +12,8 @@ from typing import Any
 
 import structlog
 from celery import bootsteps
-from kombu.exceptions import KombuError
 
-from adapters.celery_queue import QUEUE
-from adapters.redis_errors import ERRORS
+from adapters.celery_queue import QUEUE, SEND_ERRORS
 
 TASK = "trimtab.heartbeat"
 EVERY_SECONDS = 15.0  # a running step may hold one up for 60 s
@@ -58,5 +56,5 @@ class HeartbeatStep(bootsteps.StartStopStep):
         """One message, worthless after the next one."""
         try:
             app.send_task(TASK, queue=QUEUE, ignore_result=True, retry=False, expires=EVERY_SECONDS)
-        except (*tuple(ERRORS), KombuError, OSError) as error:
+        except SEND_ERRORS as error:
             log.info("heartbeat not sent", error=type(error).__name__)

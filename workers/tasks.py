@@ -13,8 +13,8 @@ from workers.app import app
 log = structlog.get_logger("worker")
 
 
-# `throws`: errors of ours are told in one line here, so Celery adds no traceback.
-@app.task(name=TASK, throws=(TrimtabError,), ignore_result=True)
+# `throws`: errors of ours are told in one line here, so Celery adds no traceback. `shared`: tasks of this app alone.
+@app.task(name=TASK, throws=(TrimtabError,), ignore_result=True, shared=False)
 def advance(run: str) -> None:
     """Carry the run of this name one step forward. Whatever goes wrong is told and passed on; the ledger, and not the
     queue, knows that the run is still due."""
@@ -26,7 +26,7 @@ def advance(run: str) -> None:
         raise
 
 
-@app.task(name=heartbeat.TASK, ignore_result=True)
+@app.task(name=heartbeat.TASK, ignore_result=True, shared=False)
 def beat() -> None:
     """Prove that this worker consumes messages."""
     heartbeat.touch()

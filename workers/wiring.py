@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import structlog
 
@@ -25,7 +25,6 @@ from workers.advance import Ports
 if TYPE_CHECKING:
     from adapters.policy import Policy
 
-PREFIX = "trimtab:"
 log = structlog.get_logger("worker")
 
 
@@ -55,7 +54,7 @@ def ports() -> Ports:
 
     told = policy()
     return Ports(
-        ledger=RedisLedger(told.redis_url, PREFIX),
+        ledger=RedisLedger(told.redis_url, told.redis_prefix),
         telemetry=PrometheusTelemetry(told.prometheus_url),
         actuators=_actuators,
         optimizer=_optimizer,
@@ -98,7 +97,7 @@ def check_server() -> None:
     """Wait until Redis answers and say so; warn of a server that may lose journals. Raises Misconfigured if it may and
     a target lets us act."""
     told = policy()
-    ledger = RedisLedger(told.redis_url, PREFIX)
+    ledger = RedisLedger(told.redis_url, told.redis_prefix)
     try:
         ledger.wait(log.warning)
         for words in ledger.check(acting=any(target.mode in ("approve", "act") for target in told.targets)):
@@ -108,7 +107,20 @@ def check_server() -> None:
 
 
 def start_watchdog(policy_file: Path) -> subprocess.Popen[bytes]:
-    """Start the process that restores what is past its deadline, beside the worker. It has a session of its own, so it
-    outlives whatever kills the worker; if one runs already for this policy, the new one ends by itself."""
+    """Start the process that restores what is past its deadline, beside the worker. It has a session of its own and
+    writes to `watchdog.log` beside the reports, so neither a signal to the worker nor the end of whoever reads the
+    worker's output can end it. Only one is at work for one policy file."""
     command = [sys.executable, "-m", "adapters.actuators.reap", "--policy", str(policy_file)]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    with _watchdog_log(policy().reports) as told:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def _watchdog_log(directory: Path) -> BinaryIO:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return (directory / "watchdog.log").open("ab")
+    except OSError as error:
+        log.warning("the watchdog's words are lost", directory=str(directory), why=str(error))
+        return open(os.devnull, "ab")

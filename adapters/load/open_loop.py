@@ -1,0 +1,261 @@
+"""An open-loop load generator: requests are sent when they are due, whatever the server does.
+
+    python -m adapters.load.open_loop --arm a=http://127.0.0.1:8081 --arm b=http://127.0.0.1:8082 \\
+        --paths paths.txt --rate 100 --listen 127.0.0.1:9100
+
+Arrivals are Poisson at `rate` requests a second and arm. Latency counts from the *intended* send time, so that a
+slow server cannot hide its queue; errors and timeouts stay in the population, timeouts with their full time. Its own
+lag (sent later than intended) is exported: above 5 ms at the p95 the figures are the generator's, not the server's.
+
+HTTP on `--listen`: GET /metrics; GET and PUT /rate {"rate": 120}; GET /latencies?arm=a&start=..&end=.. (raw, by intended
+send time, the last ten minutes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import ipaddress
+import random
+import sys
+import time
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from adapters.load.control import serve
+from adapters.load.histogram import Histogram
+from adapters.load.http_client import Connection
+
+MOST_CONNECTIONS = 256
+KEEP_SECONDS = 600.0
+SWEEP_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class _Request:
+    intended: float  # on the loop's clock
+    raw: bytes
+    connection: Connection | None = None
+    again: bool = True  # may be sent once more if a kept-alive connection turns out to be closed
+    over: bool = False
+
+
+class Arm:
+    """The load on one arm: its schedule, its connections, what was seen."""
+
+    def __init__(self, label: str, url: str, paths: Sequence[tuple[float, str]], seed: int, timeout: float) -> None:
+        parts = urlsplit(url)
+        self.label, self._host, self._port = label, parts.hostname or "", parts.port or 80
+        self._timeout = timeout
+        self._random = random.Random(f"{seed}/{label}")
+        self._weights = [weight for weight, _ in paths]
+        self._requests = [
+            f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept-Encoding: gzip\r\n\r\n".encode()
+            for _, path in paths
+        ]
+        self._idle: list[Connection] = []
+        self._open = 0
+        self._waiting: deque[_Request] = deque()
+        self._flying: dict[int, _Request] = {}
+        self.latency = Histogram()
+        self.codes: dict[str, int] = {}
+        self.bytes = 0
+        self.raw: deque[tuple[float, float, str]] = deque()  # (Unix seconds, seconds, code)
+        self.lags: deque[float] = deque(maxlen=2000)
+
+    async def run(self, rate: Rate) -> None:
+        """Send for ever; a request is due whether or not the one before came back."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due += self._random.expovariate(1.0) / rate.value
+            delay = due - loop.time()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            elif delay < -self._timeout:
+                due = loop.time()  # asleep for so long (a paused machine) that the backlog means nothing
+            raw = self._random.choices(self._requests, self._weights)[0]
+            self.lags.append(max(0.0, loop.time() - due))
+            self._start(_Request(due, raw))
+
+    async def sweep(self) -> None:
+        """Timeouts, and forgetting what is too old to be asked for."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            limit = loop.time() - self._timeout
+            for key, request in list(self._flying.items()):
+                if request.intended > limit:
+                    break
+                self._flying.pop(key, None)
+                if request.connection is not None:
+                    request.connection.forget()
+                    request.connection.abort()
+                self._record(request, "timeout", 0, self._timeout)
+            oldest = time.time() - KEEP_SECONDS
+            while self.raw and self.raw[0][0] < oldest:
+                self.raw.popleft()
+
+    def _start(self, request: _Request) -> None:
+        self._flying[id(request)] = request
+        if self._idle:
+            self._send(self._idle.pop(), request)
+        elif self._open < MOST_CONNECTIONS:
+            self._open += 1
+            _spawn(self._connect(request))
+        else:
+            self._waiting.append(request)
+
+    async def _connect(self, request: _Request) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            _, connection = await loop.create_connection(
+                lambda: Connection(self._on_idle, self._on_lost), self._host, self._port
+            )
+        except OSError:
+            self._open -= 1
+            self._finish(request, "error", 0)
+            return
+        if request.over:
+            self._on_idle(connection)
+        else:
+            self._send(connection, request)
+
+    def _send(self, connection: Connection, request: _Request) -> None:
+        request.connection = connection
+
+        def done(status: int, size: int, unanswered: bool) -> None:
+            if status == 0 and unanswered and request.again:
+                request.again, request.connection = False, None
+                self._flying.pop(id(request), None)
+                self._start(request)
+            else:
+                self._finish(request, str(status) if status else "error", size)
+
+        connection.send(request.raw, done)
+
+    def _on_idle(self, connection: Connection) -> None:
+        while self._waiting:
+            request = self._waiting.popleft()
+            if not request.over:
+                self._send(connection, request)
+                return
+        self._idle.append(connection)
+
+    def _on_lost(self, connection: Connection) -> None:
+        self._open -= 1
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def _finish(self, request: _Request, code: str, size: int) -> None:
+        if self._flying.pop(id(request), None) is not None:
+            self._record(request, code, size, asyncio.get_running_loop().time() - request.intended)
+
+    def _record(self, request: _Request, code: str, size: int, seconds: float) -> None:
+        request.over = True
+        self.latency.observe(seconds)
+        self.codes[code] = self.codes.get(code, 0) + 1
+        self.bytes += size
+        intended = time.time() - asyncio.get_running_loop().time() + request.intended
+        self.raw.append((intended, seconds, code))
+
+
+_tasks: set[asyncio.Task[None]] = set()  # the loop keeps weak references only
+
+
+def _spawn(coroutine: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.get_running_loop().create_task(coroutine)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+@dataclass
+class Rate:
+    """Requests a second on each arm; may be changed while the load runs, up to `most`."""
+
+    value: float
+    most: float
+
+    def set(self, value: float) -> None:
+        if not 0 < value <= self.most:
+            raise ValueError(f"rate {value:g} is not above 0 and at most {self.most:g}")
+        self.value = value
+
+
+def read_paths(text: str) -> list[tuple[float, str]]:
+    """Lines of `weight path`; `#` begins a comment. ValueError names the line."""
+    paths = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split("#", 1)[0].split()
+        if not words:
+            continue
+        if len(words) != 2 or not words[1].startswith("/"):
+            raise ValueError(f"line {number}: {line!r} is not `weight /path`")
+        paths.append((float(words[0]), words[1]))
+    if not paths or sum(weight for weight, _ in paths) <= 0:
+        raise ValueError("no path with a weight above 0")
+    return paths
+
+
+def only_local(url: str, allowed: Sequence[str]) -> None:
+    """Load goes to this machine, unless its owner names another host. ValueError otherwise."""
+    host = urlsplit(url).hostname or ""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local and host not in allowed:
+        raise ValueError(f"{url}: load goes to loopback addresses only; --allow-host {host} if that host is yours")
+
+
+async def generate(options: argparse.Namespace) -> None:
+    paths = read_paths(options.paths.read_text())
+    rate = Rate(options.rate, options.max_rate)
+    arms = []
+    for each in options.arm:
+        label, _, url = each.partition("=")
+        only_local(url, options.allow_host)
+        arms.append(Arm(label, url, paths, options.seed, options.timeout))
+    host, _, port = options.listen.rpartition(":")
+    server = await serve(host, int(port), options.service, arms, rate)
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+    async with server:
+        for arm in arms:
+            _spawn(arm.run(rate))
+            _spawn(arm.sweep())
+        await asyncio.sleep(options.seconds)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m adapters.load.open_loop", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--arm", action="append", required=True, metavar="LABEL=URL")
+    parser.add_argument("--paths", type=Path, required=True, help="file with lines of `weight /path`")
+    parser.add_argument("--rate", type=float, default=10.0, help="requests a second on each arm")
+    parser.add_argument("--max-rate", type=float, default=2000.0)
+    parser.add_argument("--seconds", type=float, default=3600.0, help="stop by itself after this time")
+    parser.add_argument("--timeout", type=float, default=5.0)
+    parser.add_argument("--listen", default="127.0.0.1:9100", metavar="HOST:PORT")
+    parser.add_argument("--service", default="load", help="value of the label `service`")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--allow-host", action="append", default=[], help="a host of yours that may be loaded too")
+    options = parser.parse_args(arguments)
+    try:
+        asyncio.run(generate(options))
+    except (ValueError, OSError) as error:
+        print(f"load: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
