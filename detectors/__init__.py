@@ -1,0 +1,1 @@
+"""Is this series worse than its own past? Pure skills behind one port; `python -m detectors` speaks JSON lines."""

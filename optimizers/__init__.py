@@ -1,0 +1,1 @@
+"""What should be tried next? Pure skills behind one port; `python -m optimizers` speaks them as JSON lines."""

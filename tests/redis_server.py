@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -74,7 +75,7 @@ class RedisServer:
         self.kill()
         self.start()
 
-    def client(self) -> redis.Redis:
+    def client(self) -> Any:
         """A plain client, to look at keys or to damage them."""
         return redis.Redis.from_url(self.url, decode_responses=True)
 

@@ -37,6 +37,9 @@ def _from_policy() -> dict[str, Any]:
 @signals.setup_logging.connect
 def _log_as_we_do(loglevel: int | str = "INFO", **_: Any) -> None:
     configure(logging.getLevelName(loglevel) if isinstance(loglevel, int) else loglevel)
+    # Two lines for each of many steps a minute say nothing that the journal does not say better.
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 @signals.celeryd_after_setup.connect

@@ -55,7 +55,7 @@ def ports() -> Ports:
     told = policy()
     return Ports(
         ledger=RedisLedger(told.redis_url, told.redis_prefix),
-        telemetry=PrometheusTelemetry(told.prometheus_url),
+        telemetry=PrometheusTelemetry(told.prometheus_url, headers=told.prometheus_headers),
         actuators=_actuators,
         optimizer=_optimizer,
         clock=SystemClock(),

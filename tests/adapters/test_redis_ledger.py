@@ -93,7 +93,7 @@ def test_a_frozen_server_costs_two_seconds_and_is_transient(tmp_path: Path) -> N
 def test_waiting_for_redis_says_so(tmp_path: Path) -> None:
     """`wait` tells what it waits for, returns when the server answers, and gives up at its time."""
     running = RedisServer(tmp_path)
-    ledger, said = RedisLedger(running.url), []
+    ledger, said = RedisLedger(running.url), list[str]()
     with pytest.raises(Transient):
         ledger.wait(said.append, until=time.time() + 0.2, pause=0.05)
     assert len(said) == 1
@@ -125,7 +125,7 @@ def test_every_changed_byte_of_a_journal_is_found(server: RedisServer) -> None:
         for by in (b"7", b"\xff", b'"', b" "):
             if line.encode()[at : at + 1] == by:
                 continue
-            client.lset(key, 1, damaged(line, at, by))  # type: ignore[arg-type]
+            client.lset(key, 1, damaged(line, at, by))
             with pytest.raises(Corrupt, match="r1 is broken at record 1"):
                 verify("r1", ledger.read("r1").records)
     client.lset(key, 1, line)

@@ -32,12 +32,6 @@ class Line:
     arrived: Callable[[int], list[str]]  # waits for that many names, or for 10 s
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
 @contextmanager
 def celery_line(url: str) -> Iterator[Line]:
     """A real worker on a real server, in a thread of this process."""

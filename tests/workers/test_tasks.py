@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from adapters.celery_queue import VISIBILITY_SECONDS, CeleryQueue
-from adapters.logs import without_credentials
 from adapters.redis_ledger import RedisLedger
 from domain.errors import Corrupt, Misconfigured, Transient
 from domain.events import Closed, Opened
@@ -140,12 +139,6 @@ def test_a_report_that_cannot_be_written_does_not_fail_the_step(tmp_path: Path) 
     assert [path.name for path in (tmp_path / "reports").iterdir()] == [f"{run.run}.html"]
     (tmp_path / "file").write_text("")
     wiring.report_writer(tmp_path / "file")(run.run, run.records)
-
-
-def test_no_log_line_keeps_a_password() -> None:
-    """Whoever logs an address, user and password are struck out."""
-    line = without_credentials(None, "info", {"event": "lost redis://me:hunter2@redis:6379/0", "n": 1})
-    assert line == {"event": "lost redis://***@redis:6379/0", "n": 1}
 
 
 # --- start -----------------------------------------------------------------------------------------------------------
