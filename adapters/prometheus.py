@@ -43,13 +43,9 @@ class PrometheusTelemetry:
 
     def read(self, query: str, *, arm: str, start: float, end: float, scrape: float) -> Seen:
         length = end - start
-        for count in coverage(query):
-            samples = self._instant(render(count, arm, length), end)
-            if isinstance(samples, Missing):
-                return Missing(f"no samples: {samples.reason}")
-            promised = length / scrape
-            if samples.value < LEAST_COVERAGE * promised:
-                return Missing(f"only {samples.value:.0f} of {promised:.0f} samples in the window")
+        short = self._uncovered(query, arm, length, end, length / scrape)
+        if short is not None:
+            return short
         return self._instant(render(query, arm, length), end)
 
     def series(self, query: str, *, start: float, end: float, step: float) -> tuple[tuple[float, Seen], ...]:
@@ -76,6 +72,20 @@ class PrometheusTelemetry:
     def now(self) -> float | None:
         seen = self._instant("time()", None)
         return seen.value if isinstance(seen, Reading) else None
+
+    def _uncovered(self, query: str, arm: str, length: float, end: float, promised: float) -> Missing | None:
+        """Why the window is not covered by samples; None if one of the query's selectors is. One is enough: others may
+        rightly have no series (errors that never happened)."""
+        short: Missing | None = None
+        for count in coverage(query):
+            samples = self._instant(render(count, arm, length), end)
+            if isinstance(samples, Reading) and samples.value >= LEAST_COVERAGE * promised:
+                return None
+            if isinstance(samples, Reading):
+                short = Missing(f"only {samples.value:.0f} of {promised:.0f} samples in the window")
+            else:
+                short = short or Missing(f"no samples: {samples.reason}")
+        return short
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

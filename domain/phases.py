@@ -8,8 +8,8 @@ from statistics import fmean, stdev
 
 from domain import guard
 from domain.events import Aborted, Event, GateOpened, Judged, Outcome, Promoted, Proposed, Verdict, Watched
-from domain.evidence import Missing, Pair, Reading, Window
-from domain.gate import couples, gate_alpha, harmful, interval, judge, log_e
+from domain.evidence import Missing, Pair, Window
+from domain.gate import couples, gate_alpha, harmful, interval, judge
 from domain.ports import Observation, Request
 from domain.schedule import next_slot, past_pairs
 from domain.screening import noise, screened
@@ -17,7 +17,6 @@ from domain.space import Settings
 from domain.state import Gate, Run, Trial, same
 from domain.steps import Apply, Ask, Calibrate, Close, Decide, Step, TakeBack, Wait
 
-RECOVERED_E = 20.0
 MOST_GAPS = 3  # a trial or watch gives up after this many times the pairs that it needs
 
 
@@ -45,8 +44,9 @@ def choose(run: Run, now: float) -> Step:
         return take_back(run, "failed", "the target refuses the settings that were in force")
     if not run.at_rest:
         return Apply({arm.label: run.incumbent for arm in run.target.arms}, "restore")
-    if _recovered(run):
-        return take_back(run, "recovered", "the original settings are back at their healthy level")
+    if run.resolved and not run.trials:
+        # Later, `resolved` is only noted: half of the traffic on a good candidate can resolve an alert by itself.
+        return take_back(run, "recovered", "the alert resolved before anything was tried")
     if run.advised_on < len(run.trials) + len(run.gates):
         return Ask(request(run))
     spent = _spent(run, now)
@@ -286,28 +286,6 @@ def _claim(effect: float | None, bounds: tuple[float | None, float | None]) -> s
         return f"{text} (interval still open)"
     proven = "" if high < 0 or low > 0 else "; the watch alone does not prove it"
     return f"{text}, between {low:+.1f} % and {high:+.1f} %{proven}"
-
-
-def _recovered(run: Run) -> bool:
-    """The alert went away before anything was tried, or the original settings themselves are clearly back: beyond half
-    of the way from the level at the signal to the healthy one. `resolved` alone proves nothing once trials run, since
-    half of the traffic on a good candidate can resolve an alert."""
-    if run.kept:
-        return False
-    if not run.trials:
-        return run.resolved
-    seen = run.calibrated
-    if seen is None or not seen.healthy or not seen.noticed or seen.noticed < 1.1 * seen.healthy:
-        return False
-    middle = math.log(seen.healthy) + 0.5 * math.log(seen.noticed / seen.healthy)
-    controls = [
-        math.log(pair.control.objective.value)
-        for block in [trial.block for trial in run.trials] + [g.block for g in run.gates]
-        for pair in block.pairs()
-        if isinstance(pair.control.objective, Reading) and pair.control.objective.value > 0
-    ]
-    below = [middle - (a + b) / 2 for a, b in zip(controls[0::2], controls[1::2], strict=False)]
-    return bool(below) and fmean(below) > 0 and log_e(below) >= math.log(RECOVERED_E)
 
 
 def _variance(run: Run, trial: Trial) -> float:

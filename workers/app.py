@@ -52,6 +52,15 @@ def _start_up(**_: Any) -> None:
         _refuse(error)
 
 
+@signals.worker_process_init.connect
+def _warm_up(**_: Any) -> None:
+    """Load the strategies' mathematics now: seconds of CPU in the middle of a trial would be felt by the target."""
+    try:
+        wiring.load_strategies()
+    except TrimtabError as error:
+        logging.getLogger("worker").warning("a strategy cannot be loaded: %s", error)
+
+
 def _refuse(error: TrimtabError) -> NoReturn:
     """Leave with one line instead of a traceback: what must be corrected stands in the message."""
     print(f"worker: {error}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """The one place of the worker that knows concrete classes. Everything is made on first use, in its own process.
 
-What needs the mathematics of the strategies (a second of start-up and 130 MB) is imported by the first step that asks.
+The mathematics of the strategies (a second of start-up and 130 MB) is loaded by each pool process as it starts.
 """
 
 from __future__ import annotations
@@ -91,6 +91,12 @@ def _optimizer(name: str) -> Optimizer:
     from optimizers.factory import strategy
 
     return strategy(name)
+
+
+def load_strategies() -> None:
+    """Import what the strategies of the policy's targets need. Raises Misconfigured."""
+    for name in sorted({target.strategy for target in policy().targets}):
+        _optimizer(name)
 
 
 def check_server() -> None:

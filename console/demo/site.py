@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-SYLLABLES = "ka lo mi ter ren da vo si pra nel sto ru be chi fan go ple ar in ta con mo der gra the ing er".split()
+SYLLABLES = "ka lo mi ter ren da vo si pra nel sto ru be chi fan go ple ar in ta con mo der gra the ing er".split()  # noqa: SIM905
 PAGES = ((20, 12.0), (40, 18.0), (60, 20.0), (90, 18.0), (120, 14.0), (200, 8.0))  # kB, weight
 JSON_ANSWERS, JSON_WEIGHT = 4, 4.0
 IMAGES, IMAGE_WEIGHT = 2, 1.0

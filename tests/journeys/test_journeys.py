@@ -72,7 +72,7 @@ def test_missing_on_the_candidate_alone_is_harm() -> None:
     world.blind = blind
     world.open()
     world.go()
-    assert "kept" != world.outcome()
+    assert world.outcome() != "kept"
     assert world.settings() == {"a": dict(ORIGINAL), "b": dict(ORIGINAL)}
 
 
@@ -109,27 +109,6 @@ def test_an_alert_that_resolves_before_the_first_trial_changes_nothing() -> None
     world.go()
     world.check_end("recovered", ORIGINAL)
     assert not kinds(world, Proposed)
-
-
-def test_originals_that_are_healthy_again_end_the_run_without_a_change() -> None:
-    """The incident heals while candidates that cannot help are tried: recovered, not credited to a candidate."""
-    start = 1_000_000.0
-    world = World(
-        target=make_target(),
-        proposals=tuple({"level": n} for n in (1, 2, 3, 4, 5, 7, 8)),
-        speed=lambda s: 0.1,
-        level=lambda at: 2.0 if start - 8 < at <= start + 1 else 1.0,
-    )
-    world.target = make_target(profile=_longer(world))
-    world.open()
-    world.go()
-    world.check_end("recovered", ORIGINAL)
-
-
-def _longer(world: World) -> Any:
-    from dataclasses import replace
-
-    return replace(world.target.profile, max_trials=7)
 
 
 def test_stop_takes_everything_back() -> None:

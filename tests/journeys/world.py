@@ -90,7 +90,6 @@ class World:
     speed: Callable[[Settings], float] = lambda settings: 0.05 + 0.02 * float(settings["level"])
     noise: float = 0.05
     blind: Callable[[str, float], bool] = lambda arm, at: False
-    level: Callable[[float], float] = lambda at: 1.0
 
     def __post_init__(self) -> None:
         self.clock = SimClock()
@@ -118,7 +117,7 @@ class World:
             return Reading(0.0)
         settings = [settings for since, settings in self.carried[arm] if since <= start][-1]
         seed = hashlib.sha256(f"{arm}/{start:.3f}".encode()).hexdigest()
-        return Reading(self.speed(settings) * self.level(end) * math.exp(Random(seed).gauss(0, self.noise)))
+        return Reading(self.speed(settings) * math.exp(Random(seed).gauss(0, self.noise)))
 
     # --- workers -------------------------------------------------------------------------------------------------
 

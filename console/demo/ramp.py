@@ -1,0 +1,76 @@
+"""Finding the rate at which the present settings use about 85 % of what an arm gets with everything running.
+
+Overload has no steady state in an open loop, so the rate comes from CPU seconds per request at a moderate rate, and is
+then tried: an arm that answers too slowly, or is busier than planned, gets less.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from console.demo.stage import ARMS, Stage, p95
+
+MODERATE = 60.0  # requests a second and arm
+SHARE = 0.85
+MOST_RATE = 1500.0
+LOOK_SECONDS = 4.0
+TOO_SLOW = 0.5  # p95 in seconds
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def saturating_rate(stage: Stage, say: Callable[[str], None]) -> float:
+    """Requests a second and arm."""
+    stage.set_rate(MODERATE)
+    time.sleep(1.0)
+    served, busy = _look(stage)
+    cost = served / (len(ARMS) * MODERATE * LOOK_SECONDS)
+    others = max(0.0, busy - served) / LOOK_SECONDS
+    share = min(1.0, (_cores() - others) / len(ARMS))
+    rate = min(MOST_RATE, SHARE * share / cost)
+    say(f"a request costs {1000 * cost:.2f} ms of CPU; an arm gets {share:.2f} of a core: about {rate:.0f} requests/s")
+    for _ in range(4):
+        stage.set_rate(rate)
+        time.sleep(1.0)
+        start = time.time()
+        served, busy = _look(stage)
+        slow = max(p95(stage.latencies(arm, start, start + LOOK_SECONDS - 0.5)) for arm in ARMS)
+        used, idle = served / len(ARMS) / LOOK_SECONDS, _cores() - busy / LOOK_SECONDS
+        fits = slow < TOO_SLOW and used < SHARE * share * 1.08 and idle > 0.03 * _cores()
+        say(f"{rate:.0f} requests/s and arm: {100 * used / share:.0f} % of what an arm gets, p95 {1000 * slow:.0f} ms")
+        if fits:
+            break
+        rate *= 0.9
+    return rate
+
+
+def _look(stage: Stage) -> tuple[float, float]:
+    """CPU seconds of the arms' workers, and of the whole machine, over the next `LOOK_SECONDS`."""
+    workers = [pid for arm in ARMS for pid in stage.workers_of(arm)]
+    before, machine = sum(map(_cpu, workers)), _machine()
+    time.sleep(LOOK_SECONDS)
+    return sum(map(_cpu, workers)) - before, _machine() - machine
+
+
+def _cpu(pid: int) -> float:
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def _machine() -> float:
+    """CPU seconds that were not idle, since boot, on the cores that we may use."""
+    busy = 0.0
+    mine = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    for line in Path("/proc/stat").read_text().splitlines():
+        words = line.split()
+        if words and words[0] in mine:
+            numbers = [int(word) for word in words[1:9]]
+            busy += (sum(numbers) - numbers[3] - numbers[4]) / _TICK
+    return busy
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
