@@ -66,7 +66,7 @@ class Intake:
             case Open(target):
                 return self._open(signal, self._targets[target], now)
             case Join(target, run):
-                if run == run_name(signal, target):
+                if signal.status == "firing" and run == run_name(signal, target):
                     return "opened"  # by this very signal, before a crash
                 kind = "resolved" if signal.status == "resolved" else "signal"
                 self._ledger.hear(run, {"kind": kind, "text": f"{signal.kind} {signal.id}: {signal.summary}"}, now)
