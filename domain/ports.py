@@ -183,9 +183,10 @@ class Actuator(Protocol):
     def read(self) -> Image:
         """The arm as it is now, from its stored configuration."""
 
-    def protect(self, run: str, deadline: float) -> None:
+    def protect(self, run: str, deadline: float, expected: str | None = None) -> None:
         """Put the before-image on the target, or move its deadline. The first call of a run keeps the content that is
-        there now; later calls change the deadline only."""
+        there now; later calls change the deadline only. Raises Stale or Conflict if the version is no longer
+        `expected` (None: whatever it is), Conflict if another run's before-image lies there."""
 
     def write(self, settings: Settings, stamp: Stamp, expected: str) -> Image:
         """Replace the settings if the version is still `expected`, activate them and prove that the running target

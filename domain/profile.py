@@ -20,6 +20,7 @@ class Profile:
     warm_up: float  # additional settle before a candidate's first window
     glance: float = 0.0  # while a slot lasts, the hard abort rules are looked at this often; 0: only at its end
     calibration_pairs: int = 20  # A/A pairs of identical arms, read before the first trial
+    onset_windows: int = 3  # the last windows before a run show the change itself, no steady state: no A/A
     prior_sd: float = 0.10  # sd of a pair's difference until the A/A pairs say better
     screening_pairs: int = 4
     mei: float = 0.03  # minimum effect of interest

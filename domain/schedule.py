@@ -77,11 +77,11 @@ def settle(run: Run) -> float:
 
 def past_pairs(run: Run, now: float) -> tuple[tuple[Span, Span], ...]:
     """Windows before the run, oldest first, in which all arms carried the same settings: A/A pairs that cost nobody
-    anything. Interleaved, a pair is two windows of the one arm in turn."""
+    anything, then those of the onset. Interleaved, a pair is two windows of the one arm in turn."""
     length, latest = run.profile.window, min(now, run.began) - 2 * run.profile.scrape
     labels = [arm.label for arm in run.target.arms]
     pairs: list[tuple[Span, Span]] = []
-    for back in range(run.profile.calibration_pairs, 0, -1):
+    for back in range(run.profile.calibration_pairs + run.profile.onset_windows, 0, -1):
         if run.target.design == "interleave":
             start = latest - 2 * back * length
             first, second = Span(labels[0], "candidate", start, start + length), start + length

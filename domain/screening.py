@@ -74,8 +74,11 @@ def beta(run: Run) -> float:
     return (len(ours) * slope + BETA_WEIGHT * BETA_PRIOR) / (len(ours) + BETA_WEIGHT)
 
 
-def calibrated(run: Run, pairs: Sequence[Pair]) -> Calibrated:
-    """What A/A says about noise, and whether it is safe to measure here at all."""
+def calibrated(run: Run, past: Sequence[Pair]) -> Calibrated:
+    """What A/A says about noise, and whether it is safe to measure here at all. `past` are the pairs before the run,
+    oldest first; those of the onset tell the level at the signal and nothing else."""
+    onset = run.began - run.profile.onset_windows * run.profile.window
+    pairs = [pair for pair in past if pair.candidate.end <= onset and pair.d is not None]
     ds = _ds(pairs)
     windows = [window for pair in pairs for window in (pair.candidate, pair.control)]
     levels: dict[str, float] = {}
@@ -92,7 +95,7 @@ def calibrated(run: Run, pairs: Sequence[Pair]) -> Calibrated:
     r1 = autocorrelation([ds])
     if r1 is not None and r1 - 1.645 / math.sqrt(max(1, len(ds) // 4)) > 0.2:
         fault = f"neighbouring windows are correlated ({r1:.2f}); use longer windows"
-    healthy, noticed = _levels(pairs)
+    healthy, noticed = _levels([pair for pair in past if pair.d is not None])
     return Calibrated(
         pairs=tuple(pairs),
         sd=stdev(ds) if len(ds) >= 2 else run.profile.prior_sd,

@@ -179,6 +179,9 @@ def apply(run: Run, event: Event, time: float) -> None:
             _hear(run, event)
         case Imaged():
             run.before = event
+            # The before-images lie on the target: from here on every end writes, so that the version moves on and a
+            # worker that froze before then finds it so.
+            run.touched = run.may_act
             run.incumbent = next(iter(event.settings.values()))
             run.arms = dict(event.settings)
         case Calibrated():

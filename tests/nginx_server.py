@@ -67,6 +67,7 @@ def nginx(root: Path, tuned: str) -> Iterator[Server]:
     user = "user root;\n" if os.geteuid() == 0 else ""
     (root / "nginx.conf").write_text(_MAIN.format(user=user, root=root, port=port))
     (root / "tuned.conf").write_text(tuned)
+    time.sleep(0.05)  # the workers must be visibly younger than the file
     process = subprocess.Popen(
         [binary, "-c", str(root / "nginx.conf"), "-p", str(root)], stderr=subprocess.DEVNULL
     )

@@ -84,6 +84,11 @@ def advance(run: str, ports: Ports) -> None:
     except Transient as hindrance:
         log.info("step put off", run=run, why=str(hindrance))
         due = ports.clock.now() + RETRY_SECONDS
+    except Conflict as conflict:
+        # Somebody else wrote between our look and our act; the next look will see it as such.
+        if not step.close_untouched(str(conflict)):
+            log.warning("step met a foreign hand", run=run, why=str(conflict))
+            due = ports.clock.now() + RETRY_SECONDS
     except Misconfigured as mistake:
         if not step.close_untouched(str(mistake)):
             raise
@@ -198,8 +203,7 @@ class _Step:
             case Calibrate(pairs):
                 self._need_telemetry()
                 read = tuple(Pair(self._window(run, first), self._window(run, second)) for first, second in pairs)
-                usable = tuple(_in_roles(pair) for pair in read if pair.d is not None)
-                self._append([calibrated(run, usable)], due=now)
+                self._append([calibrated(run, [_in_roles(pair) for pair in read])], due=now)
             case Ask(request):
                 advice = self.ports.optimizer(run.target.strategy).advise(request)
                 proposal = advice.proposals[0] if advice.proposals else None
@@ -230,8 +234,8 @@ class _Step:
         if not run.may_act:
             return
         deadline = self.ports.clock.now() + run.profile.patience
-        for arm in self.arms.values():
-            arm.protect(self.lease.run, deadline)
+        for label, arm in self.arms.items():
+            arm.protect(self.lease.run, deadline, self.images[label].version)
 
     def _apply(self, run: Run, step: Apply) -> None:
         now = self.ports.clock.now()

@@ -59,8 +59,10 @@ class MemoryArm:
             reaped=before.reaped if before else False,
         )
 
-    def protect(self, run: str, deadline: float) -> None:
+    def protect(self, run: str, deadline: float, expected: str | None = None) -> None:
         self.calls.append("protect")
+        if expected is not None:
+            self._expect(expected)
         if self._before is None:
             self._before = _BeforeImage(run, deadline, dict(self._content.settings))
         elif self._before.run != run:
@@ -121,11 +123,14 @@ class MemoryArm:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _check(self, expected: str, stamp: Stamp) -> None:
+    def _expect(self, expected: str) -> None:
         if self._version() != expected:
             if self._content.intact:
                 raise Stale(f"version is {self._version()}, not {expected}: another writer of ours was faster")
             raise Conflict(f"version is {self._version()}, not {expected}, and the content is not ours")
+
+    def _check(self, expected: str, stamp: Stamp) -> None:
+        self._expect(expected)
         if stamp.generation <= self._generation():
             raise Stale(f"generation {stamp.generation} is not above {self._generation()}")
 

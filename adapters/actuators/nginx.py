@@ -19,6 +19,7 @@ from domain.errors import Conflict, Misconfigured, Rejected, Stale, Transient
 from domain.ports import Image, Stamp
 from domain.space import SearchSpace, Settings
 
+CLOCK_SLACK = 0.02  # seconds: a process' birth is known to a tick
 MOST_DRAINING = 2  # generations of older workers that may still drain when the next reload comes
 
 
@@ -44,9 +45,10 @@ class NginxArm:
             reaped=before.reaped if before else False,
         )
 
-    def protect(self, run: str, deadline: float) -> None:
+    def protect(self, run: str, deadline: float, expected: str | None = None) -> None:
         with locked(self._config):
-            before_image.protect(self._config, self._content().body, run, deadline)
+            content = self._content() if expected is None else self._expect(expected)
+            before_image.protect(self._config, content.body, run, deadline)
 
     def write(self, settings: Settings, stamp: Stamp, expected: str) -> Image:
         with locked(self._config):
@@ -110,7 +112,7 @@ class NginxArm:
         except (OSError, UnicodeDecodeError) as error:
             raise Misconfigured(f"{self._config} cannot be read: {error}") from error
 
-    def _check(self, stamp: Stamp, expected: str) -> Content:
+    def _expect(self, expected: str) -> Content:
         content = self._content()
         if content.version != expected:
             if content.stamp is not None:
@@ -118,6 +120,10 @@ class NginxArm:
                     f"{self._config} is at {content.version}, not {expected}: another writer of ours was faster"
                 )
             raise Conflict(f"{self._config} was changed by somebody else (version {content.version})")
+        return content
+
+    def _check(self, stamp: Stamp, expected: str) -> Content:
+        content = self._expect(expected)
         if stamp.generation <= content.generation:
             raise Stale(f"generation {stamp.generation} is not above {content.generation} of {self._config}")
         return content
@@ -151,10 +157,15 @@ class NginxArm:
         replace_text(self._mark_file(), json.dumps({"digest": digest, "workers": serving}))
 
     def _carried(self) -> str | None:
-        """The digest that the serving workers are known to carry; None if they are others than at our last reload."""
+        """The digest that the serving workers are known to carry, because they are those of our last reload, or
+        because all of them were born after the file was last written; None if neither can be shown."""
+        serving = [worker for worker in self._nginx.workers() if not worker.leaving]
         try:
             mark = json.loads(self._mark_file().read_text())
         except (OSError, ValueError):
-            return None
-        serving = [[worker.pid, worker.born] for worker in self._nginx.workers() if not worker.leaving]
-        return str(mark["digest"]) if serving and mark["workers"] == serving else None
+            mark = {}
+        if serving and mark.get("workers") == [[worker.pid, worker.born] for worker in serving]:
+            return str(mark["digest"])
+        if serving and self._nginx.born_at(serving[0]) > self._config.stat().st_mtime + CLOCK_SLACK:
+            return self._content().digest
+        return None

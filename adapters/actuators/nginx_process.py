@@ -64,6 +64,12 @@ class Nginx:
                 seen.append(Worker(child, born, b"shutting down" in command))
         return tuple(sorted(seen, key=lambda worker: (worker.born, worker.pid)))
 
+    @staticmethod
+    def born_at(worker: Worker) -> float:
+        """Unix seconds of a worker's birth, to a clock tick."""
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        return time.time() - uptime + worker.born / _TICKS
+
     def test(self) -> None:
         """`nginx -t`. Raises Rejected with what nginx says."""
         arguments = [self._binary, "-t", "-q"]

@@ -94,9 +94,7 @@ class World:
     def __post_init__(self) -> None:
         self.clock = SimClock()
         self.ledger = MemoryLedger(self.clock)
-        self.arms = {
-            arm.label: MemoryArm(self.target.space, dict(ORIGINAL)) for arm in self.target.arms
-        }
+        self.arms = {arm.label: MemoryArm(self.target.space, dict(ORIGINAL)) for arm in self.target.arms}
         self.carried: dict[str, list[tuple[float, Settings]]] = {label: [(0.0, ORIGINAL)] for label in self.arms}
         self.run = "shop-1"
         self.closed: list[str] = []
