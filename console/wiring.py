@@ -45,13 +45,13 @@ class Session:
     def ledger(self) -> Ledger:
         from adapters.redis_ledger import RedisLedger
 
-        return RedisLedger(self.policy.redis_url)
+        return RedisLedger(self.policy.redis_url, self.policy.redis_prefix)
 
     @cached_property
     def telemetry(self) -> Telemetry:
         from adapters.prometheus import PrometheusTelemetry
 
-        return PrometheusTelemetry(self.policy.prometheus_url)
+        return PrometheusTelemetry(self.policy.prometheus_url, headers=self.policy.prometheus_headers)
 
     @property
     def targets(self) -> tuple[Target, ...]:
