@@ -21,6 +21,8 @@ MOST_FLIPS = 2  # categories that may change at once
 LEAST_TRIALS = 2  # measured candidates before the surrogate chooses
 WIDE = 0.5  # from this radius on, the whole space is the region
 UNKNOWN_SD = 0.1
+UNKNOWN_EI = 0.04  # expected improvement over the incumbent of one draw with that sd
+LEARNED = 3  # measured settings, the incumbent among them, up to which nothing is said to be exhausted
 
 
 class Bayesian:
@@ -54,6 +56,8 @@ class Bayesian:
             )
         scores = log_expected_improvement(*model.at(encode(request.space, pool)), float(mean.min()))
         gain = math.exp(float(scores.max()))
+        if len(measured) <= LEARNED:
+            gain = max(gain, UNKNOWN_EI)  # the surrogate has not seen enough to promise that nothing is left
         why = "settings that are known to be good elsewhere"
         if len(proposals) < request.n:
             wanted = request.n - len(proposals)

@@ -68,9 +68,7 @@ def nginx(root: Path, tuned: str) -> Iterator[Server]:
     (root / "nginx.conf").write_text(_MAIN.format(user=user, root=root, port=port))
     (root / "tuned.conf").write_text(tuned)
     time.sleep(0.05)  # the workers must be visibly younger than the file
-    process = subprocess.Popen(
-        [binary, "-c", str(root / "nginx.conf"), "-p", str(root)], stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([binary, "-c", str(root / "nginx.conf"), "-p", str(root)], stderr=subprocess.DEVNULL)
     try:
         patience = time.monotonic() + 10
         while True:

@@ -7,8 +7,8 @@ Arrivals are Poisson at `rate` requests a second and arm. Latency counts from th
 slow server cannot hide its queue; errors and timeouts stay in the population, timeouts with their full time. Its own
 lag (sent later than intended) is exported: above 5 ms at the p95 the figures are the generator's, not the server's.
 
-HTTP on `--listen`: GET /metrics; GET and PUT /rate {"rate": 120}; GET /latencies?arm=a&start=..&end=.. (raw, by intended
-send time, the last ten minutes).
+HTTP on `--listen`: GET /metrics; GET and PUT /rate {"rate": 120}; GET /latencies?arm=a&start=..&end=.. (raw, by
+intended send time, the last ten minutes).
 """
 
 from __future__ import annotations

@@ -155,7 +155,6 @@ def tiles(run: Run, summary: Summary) -> list[tuple[str, str, str]]:
     verdicts = [gate.verdict or "open" for gate in summary.gates]
     failures = sum(trial.status in ("aborted", "refused") for trial in run.trials)
     seconds = summary.seconds
-    differing = "unknown" if summary.outcome == "conflict" else str(len(summary.changed))
     return [
         main,
         (

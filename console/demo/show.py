@@ -27,7 +27,7 @@ from domain.summary import Summary, summarise
 
 TARGET = "demo-site"
 HEALTHY_SHARE, HEALTHY_SECONDS, GROWTH_STEPS = 0.5, 18.0, 6
-ALARM = 1.5  # times the healthy p95
+ALARM = 1.3  # times the healthy p95
 SIGNAL_SECONDS, RUN_SECONDS, RESOLVE_SECONDS = 60.0, 900.0, 40.0
 
 

@@ -105,7 +105,7 @@ class Stage:
         rule = {
             "alert": "HighLatency",
             "expr": f"{P95} > {threshold:.6f}",
-            "for": "3s",
+            "for": "2s",
             "labels": {"service": SERVICE, "severity": "page"},
             "annotations": {"summary": f"p95 of {SERVICE} is above {1000 * threshold:.1f} ms"},
         }
