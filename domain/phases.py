@@ -51,6 +51,8 @@ def choose(run: Run, now: float) -> Step:
         return Ask(request(run))
     spent = _spent(run, now)
     best = contender(run, spent=spent is not None)
+    if spent is not None and run.kept:
+        best = None  # the budget is spent and something is proven: what else looks good is for another run
     if best is not None and len(run.gates) < run.profile.max_gates and _failed_gates(run) < 2:
         number = len(run.gates) + 1
         return Decide((GateOpened(number, best.number, best.settings, gate_alpha(number, run.profile.alpha)),))
