@@ -17,11 +17,22 @@ ALIVE_SECONDS = 30.0
 
 
 class Loop:
-    """Calls `one` again at once while it returns True, otherwise after `rest` seconds."""
+    """Calls `one` again at once while it returns True, otherwise after `rest` seconds. `patience` is how long one call
+    may take before the loop counts as hung. `troubles` are the rests after failures."""
 
-    def __init__(self, name: str, one: Callable[[], bool], rest: float, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        name: str,
+        one: Callable[[], bool],
+        rest: float,
+        metrics: Metrics,
+        *,
+        patience: float = ALIVE_SECONDS,
+        troubles: tuple[float, ...] = TROUBLE_SECONDS,
+    ) -> None:
         self.name = name
         self._one, self._rest, self._metrics = one, rest, metrics
+        self._patience, self._troubles = patience, troubles
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._beat = time.monotonic()
@@ -30,29 +41,36 @@ class Loop:
         self._thread.start()
 
     def stop(self) -> None:
+        """End after the current call."""
         self._stop.set()
-        self._thread.join(10)
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end after `stop`."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
 
     @property
     def alive(self) -> bool:
         """It ran a moment ago; an outage that it survives does not count as death."""
-        return self._thread.is_alive() and time.monotonic() - self._beat < ALIVE_SECONDS + self._rest
+        return self._thread.is_alive() and time.monotonic() - self._beat < self._patience + self._rest
 
     def _run(self) -> None:
-        failures = 0
+        failures, told = 0, ""
         while not self._stop.is_set():
             self._beat = time.monotonic()
             try:
-                while self._one() and not self._stop.is_set():
-                    pass
-            except Exception as error:  # a loop must outlive any single failure; each is told and counted
+                more = self._one()
+            except Exception as error:  # a loop must outlive any single failure; each is counted, each new one told
                 self._metrics.troubles.labels(self.name).inc()
-                if failures == 0 or not isinstance(error, Transient):
+                kind = "outage" if isinstance(error, Transient) else f"{type(error).__name__}: {error}"
+                if kind != told:
                     log.warning("trouble", loop=self.name, error=type(error).__name__, why=str(error)[:500])
-                self._stop.wait(TROUBLE_SECONDS[min(failures, len(TROUBLE_SECONDS) - 1)])
+                    told = kind
+                self._stop.wait(self._troubles[min(failures, len(self._troubles) - 1)])
                 failures += 1
                 continue
             if failures:
                 log.info("well again", loop=self.name, failures=failures)
-            failures = 0
-            self._stop.wait(self._rest)
+                failures, told = 0, ""
+            if not more:
+                self._stop.wait(self._rest)

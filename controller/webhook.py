@@ -6,78 +6,93 @@ is said in words, and nothing of it is started.
 
 from __future__ import annotations
 
-import hmac
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+import structlog
+from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
+from controller.door import Refused, body
 from controller.metrics import Metrics
 from domain.errors import Transient
 from domain.ports import Ledger
-from domain.signal import Signal
+from domain.signal import Signal, occasion
 
-MOST_BYTES = 1 << 20
+log = structlog.get_logger("webhook")
 MOST_ALERTS = 1000
-REPEAT_SECONDS = 3600  # a repeat within the same hour is the same signal; later ones may open a run after the cool-down
+SUBMIT_SECONDS = 5.0  # Alertmanager gives up after 10 s by default; a clear 503 before that is better
 
 
-class Refused(HTTPException):
-    """A request that leads to nothing; `reason` is the counter's label."""
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One call of the webhook. `truncated` alerts were left out by Alertmanager."""
 
-    def __init__(self, status: int, reason: str, detail: str) -> None:
-        super().__init__(status, detail)
-        self.reason = reason
+    signals: tuple[Signal, ...]
+    truncated: int = 0
 
 
-def router(ledger: Ledger, tokens: Sequence[str], metrics: Metrics, now: Callable[[], float] = time.time) -> APIRouter:
+def router(ledger: Ledger, allowed: Callable[[Request], None], metrics: Metrics, now: Callable[[], float]) -> APIRouter:
+    """`allowed` raises Refused for a request without a token; `now` gives Unix seconds."""
     routes = APIRouter()
 
-    @routes.post("/api/v1/alerts", status_code=202)
+    @routes.post("/api/v1/alerts", status_code=202, dependencies=[Depends(allowed)], openapi_extra=_BODY)
     async def alerts(request: Request) -> dict[str, int]:
         """Take Alertmanager's alerts."""
         try:
-            authorise(request, tokens)
-            signals = read(await body(request), now())
+            message = read(await body(request), now())
+            fresh = await run_in_threadpool(submit, ledger, message.signals)
         except Refused as refused:
             metrics.refused.labels(refused.reason).inc()
             raise
-        try:
-            fresh = await run_in_threadpool(lambda: [ledger.submit(signal) for signal in signals])
         except Transient as error:
             metrics.refused.labels("unavailable").inc()
-            raise HTTPException(503, f"the ledger cannot be reached, try again: {error}") from error
-        for signal, new in zip(signals, fresh, strict=True):
+            raise Refused(503, "unavailable", f"the ledger cannot be reached, try again: {error}") from error
+        for signal, new in zip(message.signals, fresh, strict=True):
             metrics.received.labels(signal.kind, "no" if new else "yes").inc()
+        if message.truncated:
+            metrics.truncated.inc(message.truncated)
+            log.warning("Alertmanager left alerts out; raise max_alerts", truncated=message.truncated)
         return {"taken": sum(fresh), "repeated": len(fresh) - sum(fresh)}
 
     return routes
 
 
-def authorise(request: Request, tokens: Sequence[str]) -> None:
-    """Bearer token, compared in constant time. Refused 401 otherwise."""
-    given = request.headers.get("authorization", "")
-    scheme, _, token = given.partition(" ")
-    fits = [hmac.compare_digest(token.strip().encode(), known.encode()) for known in tokens]
-    if scheme.lower() != "bearer" or not any(fits):
-        raise Refused(401, "token", "send `Authorization: Bearer TOKEN` with a token of the policy's tokens_file")
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object", "required": ["version", "alerts"]}}},
+    },
+    "responses": {
+        str(code): {"description": text}
+        for code, text in {
+            400: "The message names the field that cannot be right",
+            401: "No token, or a wrong one",
+            408: "The body did not arrive in time",
+            413: "The body is larger than 1 MiB",
+            503: "The ledger cannot be reached; send it again",
+        }.items()
+    },
+}
 
 
-async def body(request: Request) -> bytes:
-    """The request's body, never more than 1 MiB of it."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > MOST_BYTES:
-            raise Refused(413, "size", f"the body is larger than {MOST_BYTES} bytes; send smaller groups")
-    return bytes(data)
+def submit(ledger: Ledger, signals: Sequence[Signal], clock: Callable[[], float] = time.monotonic) -> list[bool]:
+    """Queue all signals: True for each that is new. What was queued before a failure is recognised when it is sent
+    again. Raises Transient, also after `SUBMIT_SECONDS`."""
+    until = clock() + SUBMIT_SECONDS
+    fresh: list[bool] = []
+    for signal in signals:
+        if clock() > until:
+            raise Transient(f"{len(fresh)} of {len(signals)} alerts were stored within {SUBMIT_SECONDS:g} s")
+        fresh.append(ledger.submit(signal))
+    return fresh
 
 
-def read(data: bytes, now: float) -> list[Signal]:
+def read(data: bytes, now: float) -> Message:
     """The signals of a webhook body. Refused 400 naming the field."""
     try:
         message = json.loads(data)
@@ -91,8 +106,12 @@ def read(data: bytes, now: float) -> list[Signal]:
     if not isinstance(alerts, list) or not alerts:
         raise _wrong("alerts", "a list with at least one alert", alerts)
     if len(alerts) > MOST_ALERTS:
-        raise Refused(400, "fields", f"alerts: {len(alerts)} of them; at most {MOST_ALERTS}")
-    return [_signal(alert, f"alerts[{place}]", now) for place, alert in enumerate(alerts)]
+        raise Refused(400, "fields", f"alerts: {len(alerts)} of them; at most {MOST_ALERTS} (max_alerts)")
+    truncated = message.get("truncatedAlerts")
+    return Message(
+        tuple(_signal(alert, f"alerts[{place}]", now) for place, alert in enumerate(alerts)),
+        max(truncated, 0) if type(truncated) is int else 0,
+    )
 
 
 def _signal(alert: Any, field: str, now: float) -> Signal:
@@ -113,13 +132,14 @@ def _signal(alert: Any, field: str, now: float) -> Signal:
     summary = annotations.get("summary") if isinstance(annotations, dict) else None
     text = str(summary or labels["alertname"])[:300]
     shown = {str(name)[:200]: value[:500] for name, value in labels.items()}
-    if not _printable([fingerprint, text, *shown, *shown.values()]):
+    if not _encodable([fingerprint, text, *shown, *shown.values()]):
         raise Refused(400, "fields", f"{field}: a text holds half a surrogate pair, which is no Unicode")
-    hour = int(now // REPEAT_SECONDS)
-    return Signal(f"{fingerprint[:64]}/{started:.0f}/{hour}", "alert", status, now, text, labels=shown)
+    # `endsAt` says nothing while an alert fires (year 1), and `status` says that it ended.
+    return Signal(occasion(f"{fingerprint[:64]}/{started:.0f}", now), "alert", status, now, text, labels=shown)
 
 
 def _time(text: Any, field: str) -> float:
+    """Unix seconds of an RFC 3339 time; fractions beyond microseconds are cut."""
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError as error:
@@ -129,7 +149,7 @@ def _time(text: Any, field: str) -> float:
     return moment.timestamp()
 
 
-def _printable(texts: Sequence[str]) -> bool:
+def _encodable(texts: Sequence[str]) -> bool:
     try:
         "".join(texts).encode()
     except UnicodeEncodeError:

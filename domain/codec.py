@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 def to_json(value: Any) -> Any:
     """Plain JSON value of a dataclass, mapping, tuple or scalar."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
     raise TypeError(f"no JSON form for {type(value).__name__}")
 
 
@@ -36,6 +36,8 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _read(kind: Any, data: Any, path: str) -> Any:
+    if type(data) is kind and kind in (str, int, float, bool):
+        return data
     origin, args = get_origin(kind), get_args(kind)
     if kind is Any:
         return data

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 
 SignalKind = Literal["alert", "regression", "person", "schedule"]
 
+REPEAT_SECONDS = 3600.0  # what goes on is told anew once an hour, so that it may open a run after the cool-down
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One reason to look at a target. `id` is stable over repeats (alert: fingerprint and start time), so that a signal
-    that arrives twice means the same. Times are Unix seconds. `labels` of an alert decide which target it means;
-    a person or the watcher names the `target` directly."""
+    """One reason to look at a target. `id` is stable over repeats (alert: fingerprint and start time, see `occasion`),
+    so that a signal that arrives twice means the same. Times are Unix seconds. `labels` of an alert decide which
+    target it means; a person or the watcher names the `target` directly."""
 
     id: str
     kind: SignalKind
@@ -29,8 +31,8 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What admission knows of the world: open runs by target, when each target's last run ended (Unix seconds), how
-    many runs may be open, and intervals (from, to) in which none opens."""
+    """What admission knows of the world: open runs by target, when the last run of the target in question ended (Unix
+    seconds), how many runs may be open, and intervals (from, to) in which none opens."""
 
     open_runs: Mapping[str, str]
     last_closed: Mapping[str, float]
@@ -62,9 +64,19 @@ class Ignore:
 Admission = Open | Join | Ignore
 
 
+def occasion(cause: str, now: float) -> str:
+    """The id of a signal about `cause` at `now`: the same for all repeats within the hour."""
+    return f"{cause}#{int(now // REPEAT_SECONDS)}"
+
+
+def cause(id: str) -> str:
+    """What `occasion` made an id from; the id itself where it did not."""
+    return id.rpartition("#")[0] or id
+
+
 def admit(signal: Signal, targets: Mapping[str, Target], facts: Facts, now: float) -> Admission:
     """What a signal leads to. Pure; the ledger decides once more, atomically, whether the target is still free."""
-    name = _meant(signal, targets)
+    name = meant(signal, targets)
     if isinstance(name, Ignore):
         return name
     if name in facts.open_runs:
@@ -83,11 +95,11 @@ def admit(signal: Signal, targets: Mapping[str, Target], facts: Facts, now: floa
         if busy:
             return Ignore(name, f"{busy[0]} has an open run and shares the lock {target.lock!r}")
     if len(facts.open_runs) >= facts.most_open:
-        return Ignore(name, f"{len(facts.open_runs)} runs are open, and {facts.most_open} may be")
+        return Ignore(name, f"{len(facts.open_runs)} runs are open, and {facts.most_open} may be (limits.open_runs)")
     return Open(name)
 
 
-def _meant(signal: Signal, targets: Mapping[str, Target]) -> str | Ignore:
+def meant(signal: Signal, targets: Mapping[str, Target]) -> str | Ignore:
     """The target that a signal names, or whose labels it carries; the one with most labels wins."""
     if signal.target:
         known = signal.target in targets

@@ -28,6 +28,7 @@ from domain.summary import Summary, summarise
 TARGET = "demo-site"
 HEALTHY_SHARE, HEALTHY_SECONDS, GROWTH_STEPS = 0.5, 18.0, 6
 ALARM = 1.3  # times the healthy p95
+MOST_GROWTH = 1.15  # times the rate that the ramp found
 SIGNAL_SECONDS, RUN_SECONDS, RESOLVE_SECONDS = 60.0, 900.0, 40.0
 
 
@@ -53,8 +54,9 @@ class Show:
         self.stage.write()
         self.stage.start_service()
         self.stage.start_trimtab()
-        self._regress(saturating_rate(self.stage, self.say))
-        info = self._signal()
+        rate = saturating_rate(self.stage, self.say)
+        self._regress(rate)
+        info = self._signal(rate)
         records = self._follow(info.run)
         summary = summarise(self.session.ledger.runs(target=TARGET)[0], records)
         resolved = self._resolved() if summary.outcome == "kept" else False
@@ -77,10 +79,10 @@ class Show:
             time.sleep(0.5)
         self.say(f"the traffic has grown to {rate:.0f} requests/s on each arm")
 
-    def _signal(self) -> RunInfo:
-        """Wait until somebody noticed."""
+    def _signal(self, rate: float) -> RunInfo:
+        """Wait until somebody noticed; while nobody does, the traffic goes on growing a little."""
         deadline = time.monotonic() + SIGNAL_SECONDS
-        heard = 0.0
+        heard, growth = time.monotonic() + 4.0, 1.0
         while time.monotonic() < deadline:
             runs = self.session.ledger.runs(target=TARGET)
             if runs:
@@ -90,7 +92,9 @@ class Show:
                 return runs[0]
             if time.monotonic() - heard > 4.0:
                 heard = time.monotonic()
-                self.say(f"waiting for the {self.stage.via} to notice")
+                growth = min(MOST_GROWTH, growth * 1.03)
+                self.stage.set_rate(growth * rate)
+                self.say(f"waiting for the {self.stage.via} to notice; {growth * rate:.0f} requests/s on each arm")
             time.sleep(0.25)
         raise Transient(f"nothing was noticed within {SIGNAL_SECONDS:.0f} s; see {self.stage.directory}/controller.log")
 

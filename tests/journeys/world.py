@@ -12,11 +12,12 @@ from random import Random
 from typing import Any
 
 from adapters.actuators.memory import MemoryArm
+from adapters.ledger_text import messages_of
 from adapters.memory_ledger import MemoryLedger
 from domain.events import Event, Opened
 from domain.evidence import Missing, Reading, Seen
-from domain.journal import event_of, seal, verify
-from domain.ports import Advice, Record, Request
+from domain.journal import event_of, load, seal, verify
+from domain.ports import Advice, Journal, Record, Request
 from domain.profile import DEMO
 from domain.signal import Signal
 from domain.space import Parameter, SearchSpace, Settings
@@ -38,6 +39,25 @@ SMALL = replace(
 
 class Crash(BaseException):
     """The worker's process is gone. No handler of ours may survive it."""
+
+
+class ReadOnceLedger(MemoryLedger):
+    """The ledger in memory, parsing each line once: thousands of journeys read the same lines again and again."""
+
+    def __init__(self, clock: SimClock) -> None:
+        super().__init__(clock)
+        self._parsed: dict[tuple[int, str], Record] = {}
+
+    def read(self, run: str) -> Journal:
+        kept = self._runs.get(run)
+        if kept is None:
+            return Journal(())
+        records = []
+        for seq, line in enumerate(kept.lines):
+            if (seq, line) not in self._parsed:
+                self._parsed[seq, line] = load(line)
+            records.append(self._parsed[seq, line])
+        return Journal(tuple(records), messages_of(run, kept.inbox))
 
 
 class SimClock:
@@ -93,7 +113,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.clock = SimClock()
-        self.ledger = MemoryLedger(self.clock)
+        self.ledger = ReadOnceLedger(self.clock)
         self.arms = {arm.label: MemoryArm(self.target.space, dict(ORIGINAL)) for arm in self.target.arms}
         self.carried: dict[str, list[tuple[float, Settings]]] = {label: [(0.0, ORIGINAL)] for label in self.arms}
         self.run = "shop-1"
