@@ -234,7 +234,7 @@ def test_a_real_worker_takes_a_message_and_closes_the_run(server: RedisServer, t
     queue.send(run)
     worker = celery(TRIMTAB_POLICY=str(policy), TRIMTAB_HEARTBEAT=str(beat))
     try:
-        until(lambda: ledger.open_run("gone") is None or worker.poll() is not None, 15, "the run is closed")
+        until(lambda: ledger.open_run("gone") is None or worker.poll() is not None, 45, "the run is closed")
         records = ledger.read(run).records
         verify(run, records)
         closed = event_of(records[-1])
@@ -247,7 +247,7 @@ def test_a_real_worker_takes_a_message_and_closes_the_run(server: RedisServer, t
         assert len(alive) == 1
         assert os.getsid(alive[0]) != os.getsid(worker.pid)
         worker.send_signal(signal.SIGTERM)
-        _, told = worker.communicate(timeout=15)
+        _, told = worker.communicate(timeout=45)
         assert watchdogs(policy) == alive
         lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
         assert any(line["event"] == "report written" for line in lines)
