@@ -9,6 +9,12 @@ import pytest
 from tests.console.desk import Desk, Screen
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables as wide as they want to be: a narrow terminal folds run ids."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(reports=tmp_path / "reports")
