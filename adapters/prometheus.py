@@ -87,6 +87,19 @@ class PrometheusTelemetry:
                 short = short or Missing(f"no samples: {samples.reason}")
         return short
 
+    # --- for checks --------------------------------------------------------------------------------------------------
+
+    def instant(self, query: str, at: float) -> Seen:
+        """The value of plain PromQL at a time, without asking for samples behind it."""
+        return self._instant(query, at)
+
+    def label_values(self, query: str, label: str, at: float) -> tuple[str, ...]:
+        """The values of a label over the series that a query gives; empty if it gives none."""
+        result = self._ask(lambda: self._client.custom_query(query, params={"time": f"{at:.3f}"}))
+        if isinstance(result, Missing):
+            return ()
+        return tuple(str(each["metric"][label]) for each in result if label in each.get("metric", {}))
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _instant(self, query: str, at: float | None) -> Seen:

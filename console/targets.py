@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from console.output import Column, Format, FormatOption, listing, say
+from console.output import Column, Finding, Format, FormatOption, listing, say
 from console.wiring import Session
+from domain.codec import to_json
 from domain.errors import Transient
 from domain.ports import Json
 from domain.target import Target
@@ -27,9 +30,10 @@ COLUMNS = (
 )
 CHECK_COLUMNS = (
     Column("target", "target"),
-    Column("ok", "", lambda ok: "ok" if ok else "FAIL"),
-    Column("check", "check"),
-    Column("detail", "seen"),
+    Column("level", ""),
+    Column("what", "check"),
+    Column("seen", "seen"),
+    Column("do", "what to do"),
 )
 
 
@@ -51,6 +55,28 @@ def list_targets(context: typer.Context, form: FormatOption = Format.table) -> N
     listing(rows, COLUMNS, form, empty="the policy names no targets")
     if away:
         say(f"open runs are unknown, as the ledger does not answer: {away}")
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="[TARGET]", help="One target; all of them without it.")] = "",
+    form: FormatOption = Format.table,
+) -> None:
+    """Can the targets be measured and written? Exit code 1 if a check fails; warnings do not forbid tuning."""
+    from adapters.checks import check_target
+
+    session: Session = context.obj
+    chosen = (session.target(name),) if name else session.targets
+    rows: list[Json] = []
+    for target in chosen:
+        arms = session.actuators(target)
+        for found in check_target(target, session.prometheus, arms, session.clock.now()):
+            rows.append({"target": target.name, **to_json(found)})
+    listing(rows, CHECK_COLUMNS, form)
+    failed = [row for row in rows if row["level"] == "fail"]
+    if failed:
+        raise Finding(f"{len(failed)} of {len(rows)} checks failed")
 
 
 def _row(target: Target) -> Json:

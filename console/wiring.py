@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from adapters.clock import SystemClock
 from domain.errors import Misconfigured
-from domain.ports import Actuator, Clock, Ledger, Telemetry
+from domain.ports import Actuator, Clock, Ledger
 from domain.target import Target
 
 if TYPE_CHECKING:
     from adapters.policy import Policy
+    from adapters.prometheus import PrometheusTelemetry
 
 DEFAULT_POLICY = Path("trimtab.yaml")
 REPORTS = Path("reports")
@@ -48,7 +49,7 @@ class Session:
         return RedisLedger(self.policy.redis_url, self.policy.redis_prefix)
 
     @cached_property
-    def telemetry(self) -> Telemetry:
+    def prometheus(self) -> PrometheusTelemetry:
         from adapters.prometheus import PrometheusTelemetry
 
         return PrometheusTelemetry(self.policy.prometheus_url, headers=self.policy.prometheus_headers)

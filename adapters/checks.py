@@ -1,0 +1,148 @@
+"""Can this target be measured and written at all? Named checks, run before anything is tuned, each with what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from adapters.promql_window import coverage, duration, render
+from domain.errors import TrimtabError
+from domain.evidence import Missing, Reading, Seen
+from domain.ports import Actuator
+from domain.target import Target
+
+MOST_GROWTH = 1.15  # of neighbouring bucket bounds: coarser ones cannot show a 3 % change of an interpolated quantile
+LEAST_SCRAPES = 4  # in a window
+P95_REQUESTS = 2000  # in a window
+_QUANTILE = re.compile(r"histogram_quantile\s*\(\s*(0?\.[0-9]+)")
+_BUCKETS = re.compile(r"""([A-Za-z_:][\w:]*)_bucket\s*(\{(?:[^{}"]|"(?:\\.|[^"\\])*")*\})?\s*\[\$window\]""")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. `warning` does not forbid tuning, `fail` does. `do` says what to do about it."""
+
+    level: Literal["ok", "warning", "fail"]
+    what: str
+    seen: str
+    do: str = ""
+
+
+class Prometheus(Protocol):
+    """What the checks ask of Prometheus, beyond the telemetry port."""
+
+    def now(self) -> float | None: ...
+    def instant(self, query: str, at: float) -> Seen: ...
+    def label_values(self, query: str, label: str, at: float) -> tuple[str, ...]: ...
+
+
+def check_target(target: Target, prometheus: Prometheus, arms: Mapping[str, Actuator], now: float) -> Iterator[Check]:
+    """All checks of one target, in the order in which one would look. `now` is this machine's clock (Unix seconds)."""
+    yield from _arms(arms)
+    theirs = prometheus.now()
+    if theirs is None:
+        yield Check("fail", "Prometheus", "does not answer", "check prometheus.url of the policy")
+        return
+    yield _clock(target, theirs - now)
+    end = theirs - 2 * target.profile.scrape
+    for arm in target.arms:
+        yield from _scrapes(target, prometheus, arm.label, end)
+        yield from _values(target, prometheus, arm.label, end)
+    yield from _buckets(target, prometheus, end)
+
+
+def _arms(arms: Mapping[str, Actuator]) -> Iterator[Check]:
+    settings, runs = {}, set()
+    for label, arm in arms.items():
+        try:
+            image = arm.read()
+            settings[label] = dict(image.settings)
+            runs |= {image.protected} - {""}
+            yield Check("ok", f"arm {label}", f"{len(image.settings)} settings read")
+        except TrimtabError as error:
+            yield Check("fail", f"arm {label}", str(error), "make the arm readable, then check again")
+    if runs:
+        yield Check("ok", "arms alike", f"not compared: run {sorted(runs)[0]} is open")
+    elif len(settings) > 1 and len({repr(sorted(each.items())) for each in settings.values()}) > 1:
+        yield Check("fail", "arms alike", "the arms carry different settings", "make them equal before a run")
+
+
+def _clock(target: Target, difference: float) -> Check:
+    seen, limit = f"{difference:+.2f} s against Prometheus", target.profile.window / 10
+    if abs(difference) > limit:
+        return Check("fail", "clock", seen, f"bring the clocks within {limit:.1f} s (a tenth of the window)")
+    return Check("ok", "clock", seen)
+
+
+def _scrapes(target: Target, prometheus: Prometheus, arm: str, end: float) -> Iterator[Check]:
+    window = target.profile.window
+    counts = [prometheus.instant(render(each, arm, window), end) for each in coverage(target.objective.query)]
+    best = max((each.value for each in counts if isinstance(each, Reading)), default=0.0)
+    promised = window / target.profile.scrape
+    seen = f"{best:.0f} samples in {duration(window)}"
+    if best < LEAST_SCRAPES:
+        yield Check("fail", f"scrapes of arm {arm}", seen, "scrape more often, or take a profile with longer windows")
+    elif best < 0.8 * promised:
+        every = f"a scrape every {target.profile.scrape:g} s"
+        do = f"profile {target.profile.name} expects {every}; windows would be Missing"
+        yield Check("fail", f"scrapes of arm {arm}", seen, do)
+    else:
+        yield Check("ok", f"scrapes of arm {arm}", seen)
+
+
+def _values(target: Target, prometheus: Prometheus, arm: str, end: float) -> Iterator[Check]:
+    seen = prometheus.instant(render(target.objective.query, arm, target.profile.window), end)
+    yield _value(f"objective of arm {arm}", seen, "fail", "the query must give one number for each arm under load")
+    for guardrail in target.guardrails:
+        seen = prometheus.instant(render(guardrail.query, arm, target.profile.window), end)
+        level: Literal["warning", "fail"] = "fail" if guardrail.relative else "warning"
+        do = "its limit is a multiple of this value" if guardrail.relative else "without a value it can never trip"
+        yield _value(f"guardrail {guardrail.name} of arm {arm}", seen, level, do)
+
+
+def _value(what: str, seen: Seen, level: Literal["warning", "fail"], do: str) -> Check:
+    if isinstance(seen, Missing):
+        return Check(level, what, seen.reason, do)
+    return Check("ok", what, f"{seen.value:.6g}")
+
+
+def _buckets(target: Target, prometheus: Prometheus, end: float) -> Iterator[Check]:
+    """Whether the histogram behind a quantile is fine enough around it, and fed by enough requests."""
+    quantile, selector = _QUANTILE.search(target.objective.query), _BUCKETS.search(target.objective.query)
+    if quantile is None or selector is None:
+        return
+    name, labels = selector[1], selector[2] or ""
+    arm, window = target.arms[0].label, target.profile.window
+    buckets = render(f"{name}_bucket{labels}", arm, window)
+    bounds = sorted(
+        float(le) for le in prometheus.label_values(f"count by (le) ({buckets})", "le", end) if le != "+Inf"
+    )
+    value = prometheus.instant(render(target.objective.query, arm, window), end)
+    mean = f"sum(rate({name}_sum{labels}[$window])) / sum(rate({name}_count{labels}[$window]))"
+    if len(bounds) >= 2 and isinstance(value, Reading):
+        growth, place = _growth(bounds, value.value)
+        if growth > MOST_GROWTH:
+            seen = f"bounds grow by {100 * (growth - 1):.0f} % around {value.value:.4g} ({place})"
+            do = f"a quantile interpolated there cannot show 3 %; use finer buckets, or minimise the mean: {mean}"
+            yield Check("warning", "buckets", seen, do)
+        else:
+            yield Check("ok", "buckets", f"bounds grow by {100 * (growth - 1):.0f} % around {value.value:.4g}")
+    rate = prometheus.instant(render(f"sum(rate({name}_count{labels}[$window]))", arm, window), end)
+    if isinstance(rate, Reading):
+        requests = rate.value * window
+        seen = f"about {requests:.0f} in a window on arm {arm}"
+        if requests < P95_REQUESTS:
+            do = f"a p95 is steadier with {P95_REQUESTS}; take longer windows, or minimise the mean: {mean}"
+            yield Check("warning", "requests", seen, do)
+        else:
+            yield Check("ok", "requests", seen)
+
+
+def _growth(bounds: list[float], value: float) -> tuple[float, str]:
+    """Ratio of the bounds of the bucket that holds `value`, and the bucket in words."""
+    upper = next((i for i, bound in enumerate(bounds) if bound >= value), len(bounds) - 1)
+    upper = max(1, upper)
+    low, high = bounds[upper - 1], bounds[upper]
+    return (high / low if low > 0 else float("inf")), f"{low:g} to {high:g}"
