@@ -13,6 +13,7 @@ from tests.journeys.world import ORIGINAL, make_target
 QUERY = 'histogram_quantile(0.95, sum by (le) (rate(lat_bucket{arm="$arm"}[$window])))'
 TARGET = replace(make_target(), objective=Objective(QUERY, unit="s"))
 NOW = 1_000_000.0
+VALUE = Reading(0.2)
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Stub:
 
     clock: float | None = NOW
     samples: float = 8.0
-    value: Seen = Reading(0.2)
+    value: Seen = VALUE
     rate: float = 1000.0
     bounds: tuple[str, ...] = field(default=("0.1", "0.11", "0.19", "0.21", "+Inf"))
 
