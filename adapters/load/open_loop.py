@@ -131,9 +131,11 @@ class Arm:
 
         def done(status: int, size: int, unanswered: bool) -> None:
             if status == 0 and unanswered and request.again:
+                # The server closed a kept-alive connection while we sent. Clients open a new one then; another idle one
+                # may be just as dead.
                 request.again, request.connection = False, None
-                self._flying.pop(id(request), None)
-                self._start(request)
+                self._open += 1
+                _spawn(self._connect(request))
             else:
                 self._finish(request, str(status) if status else "error", size)
 
