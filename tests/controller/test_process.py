@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from adapters.redis_ledger import RedisLedger
+from domain.ports import Journal
 from tests.controller.office import TOKEN
 from tests.real import need
 from tests.redis_server import free_port, redis_server
@@ -116,7 +117,7 @@ def test_from_the_alert_to_the_queue_and_a_clean_end(tmp_path: Path) -> None:
             redis.start()
             wait(process.ready)
             assert process.ask("/api/v1/alerts", json.dumps(message).encode())[0] == 202
-            wait(lambda: "another" in str(RedisLedger(redis.url).read(run).inbox))
+            wait(lambda: "another" in str(journal(redis.url, run).inbox))
 
             process.handle.send_signal(signal.SIGTERM)
             assert process.handle.wait(10) == 0
@@ -124,6 +125,12 @@ def test_from_the_alert_to_the_queue_and_a_clean_end(tmp_path: Path) -> None:
             assert "controller stopped" in text
             assert "Traceback" not in text
             assert TOKEN not in text
+
+
+def journal(url: str, run: str) -> Journal:
+    """The journal of a run, by a client of its own that is closed again."""
+    with closing(RedisLedger(url)) as ledger:
+        return ledger.read(run)
 
 
 def test_sigterm_ends_also_the_wait_for_redis(tmp_path: Path) -> None:
@@ -144,10 +151,10 @@ def test_alertmanager_reaches_the_run(tmp_path: Path) -> None:
             post_alert(url, began, None)
             wait(process.opened)
             run = process.opened()
-            opener = RedisLedger(redis.url).read(run).records[0].data["signal"]
+            opener = journal(redis.url, run).records[0].data["signal"]
             assert opener["summary"] == "p95 is above 250 ms"
             post_alert(url, began, datetime.now(UTC))
-            wait(lambda: [each["kind"] for each in RedisLedger(redis.url).read(run).inbox] == ["resolved"])
+            wait(lambda: [each["kind"] for each in journal(redis.url, run).inbox] == ["resolved"])
 
 
 @contextmanager

@@ -78,14 +78,14 @@ def arms(directory: Path) -> dict[str, NginxArm]:
     }
 
 
-def ports(url: str, directory: Path, clock: SimClock, freezing: Freezing | None = None) -> Ports:
+def ports(ledger: RedisLedger, directory: Path, clock: SimClock, freezing: Freezing | None = None) -> Ports:
     def wrap(port: Any) -> Any:
         return freezing.wrap(port) if freezing is not None else port
 
     made = {label: wrap(arm) for label, arm in arms(directory).items()}
     strategy = wrap(Scripted([{LEVEL: 1}, {LEVEL: 2}]))
     return Ports(
-        ledger=wrap(RedisLedger(url)),
+        ledger=wrap(ledger),
         telemetry=wrap(Steady()),
         actuators=lambda target: made,
         optimizer=lambda name: strategy,
@@ -98,7 +98,7 @@ def ports(url: str, directory: Path, clock: SimClock, freezing: Freezing | None 
 def main(run: str, url: str, directory: str, now: str, n: str) -> None:
     clock = SimClock()
     clock.time = float(now)
-    advance(run, ports(url, Path(directory), clock, Freezing(int(n))))
+    advance(run, ports(RedisLedger(url), Path(directory), clock, Freezing(int(n))))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,26 +27,24 @@ from workers.advance import advance
 ORIGINAL = {LEVEL: 6}
 
 
-def until_apply(run: str, url: str, directory: Path, clock: SimClock) -> None:
+def until_apply(run: str, ledger: RedisLedger, directory: Path, clock: SimClock) -> None:
     """Carry the run to where its next step puts a candidate on the arms."""
-    ledger = RedisLedger(url)
     for _ in range(20):
         if isinstance(next_step(replay(ledger.read(run).records), clock.now()), Apply):
             return
-        advance(run, ports(url, directory, clock))
+        advance(run, ports(ledger, directory, clock))
         clock.time += 1.0
     raise AssertionError("the run never came to a trial")
 
 
-def finish(run: str, url: str, directory: Path, clock: SimClock) -> None:
+def finish(run: str, ledger: RedisLedger, url: str, directory: Path, clock: SimClock) -> None:
     """Another worker takes over, hears `stop`, and closes the run."""
-    ledger = RedisLedger(url)
     with redis.Redis.from_url(url) as client:
         client.delete(f"trimtab:run:{run}:lease")  # as if the lease had expired
     ledger.hear(run, {"kind": "stop", "text": "enough"}, clock.now())
     for _ in range(30):
         clock.time += 1.0
-        advance(run, ports(url, directory, clock))
+        advance(run, ports(ledger, directory, clock))
         if ledger.open_run(TARGET.name) is None:
             return
     raise AssertionError("the run did not close")
@@ -58,6 +57,7 @@ def test_a_worker_that_thaws_after_its_run_is_over_changes_nothing(tmp_path: Pat
     server.start()
     try:
         with (
+            closing(RedisLedger(server.url)) as ledger,
             nginx(tmp_path / "a", "gzip_comp_level 6;\n"),
             nginx(tmp_path / "b", "gzip_comp_level 6;\n"),
         ):
@@ -68,9 +68,8 @@ def test_a_worker_that_thaws_after_its_run_is_over_changes_nothing(tmp_path: Pat
                     client.flushall()
                 signal_ = Signal(f"s{n}", "person", "firing", clock.now(), "slow", target=TARGET.name)
                 first = seal([Opened(run, signal_, TARGET, 7)], clock.now(), ())[0]
-                ledger = RedisLedger(server.url)
                 assert ledger.open(run, TARGET.name, [], first, clock.now())
-                until_apply(run, server.url, tmp_path, clock)
+                until_apply(run, ledger, tmp_path, clock)
                 command = [sys.executable, "-m", "tests.journeys.frozen_worker", run, server.url, str(tmp_path)]
                 worker = subprocess.Popen([*command, str(clock.now()), str(n)])
                 _, status = os.waitpid(worker.pid, os.WUNTRACED)
@@ -78,7 +77,7 @@ def test_a_worker_that_thaws_after_its_run_is_over_changes_nothing(tmp_path: Pat
                     worker.returncode = os.waitstatus_to_exitcode(status)
                     break
                 frozen += 1
-                finish(run, server.url, tmp_path, clock)
+                finish(run, ledger, server.url, tmp_path, clock)
                 os.kill(worker.pid, signal.SIGCONT)
                 worker.wait(30)
                 for label, arm in arms(tmp_path).items():
