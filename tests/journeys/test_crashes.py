@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from domain.events import Closed
+from domain.journal import event_of
 from tests.journeys.world import ORIGINAL, Crash, Mortal, World, make_target
-
-LEASE = 75.0
+from workers.advance import advance
 
 
 def count_calls(journey: Callable[[], World]) -> int:
@@ -61,6 +62,24 @@ def interleaved() -> World:
     return world
 
 
+def foreign() -> World:
+    world = World()
+    world.open()
+    world.go(until=lambda: any(s != ORIGINAL for s in world.settings().values()))
+    for _ in range(4):
+        world.tick()
+    for arm in world.arms.values():
+        arm.edit({"level": 3})
+    return world
+
+
+def resolved() -> World:
+    world = World()
+    world.open()
+    world.ledger.hear(world.run, {"kind": "resolved", "text": "gone"}, world.clock.time)
+    return world
+
+
 JOURNEYS: dict[str, tuple[Callable[[], World], str, dict[str, Any]]] = {
     "good": (good, "kept", {"level": 1}),
     "bad": (bad, "nothing_to_gain", dict(ORIGINAL)),
@@ -68,6 +87,8 @@ JOURNEYS: dict[str, tuple[Callable[[], World], str, dict[str, Any]]] = {
     "stopped": (stopped, "restored", dict(ORIGINAL)),
     "blind": (blind, "failed", dict(ORIGINAL)),
     "interleaved": (interleaved, "kept", {"level": 1}),
+    "foreign": (foreign, "conflict", {"level": 3}),
+    "resolved": (resolved, "recovered", dict(ORIGINAL)),
 }
 
 
@@ -78,7 +99,7 @@ def test_a_crash_at_every_call_ends_on_the_right_settings(name: str, when: str) 
     """Wherever the worker dies, the next one finishes: right settings, whole journal, no way back left lying about."""
     journey, outcome, settings = JOURNEYS[name]
     calls = count_calls(journey)
-    assert calls >= 20
+    assert calls >= 8
     for n in range(1, calls + 1):
         world = journey()
         with pytest.raises(Crash):
@@ -89,3 +110,24 @@ def test_a_crash_at_every_call_ends_on_the_right_settings(name: str, when: str) 
             world.check_end(outcome, settings)
         except AssertionError as failure:
             raise AssertionError(f"death {when} call {n} of {calls}: {failure}") from failure
+
+
+@pytest.mark.parametrize("name", sorted(JOURNEYS))
+def test_messages_doubled_late_and_to_two_workers_change_nothing(name: str) -> None:
+    """Every message comes twice, to two workers, and once more late: same end, same settings, one Closed."""
+    journey, outcome, settings = JOURNEYS[name]
+    world = journey()
+    first, second = world.ports(), world.ports()
+    for _ in range(4000):
+        for run in world.ledger.due(world.clock.time, 30.0):
+            advance(run, first)
+            advance(run, second)
+            world.note_settings()
+        advance(world.run, second)
+        world.note_settings()
+        if world.ledger.open_run(world.target.name) is None:
+            break
+        world.tick()
+    advance(world.run, first)
+    world.check_end(outcome, settings)
+    assert sum(isinstance(event_of(record), Closed) for record in world.records()) == 1

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.events import Aborted, Closed, Heard, Judged, Promoted, Proposed, Refused, Restored, Watched
+from domain.events import Aborted, Closed, Heard, Judged, Proposed, Refused, Restored, Watched
 from domain.run import next_step, replay
 from domain.steps import Step
 from tests.journeys.world import ORIGINAL, World, make_target
-from workers.advance import advance
 
 
 def kinds(world: World, *wanted: type) -> list[Any]:
@@ -157,25 +156,6 @@ def test_a_journal_that_lost_its_last_records_is_no_conflict() -> None:
     world.go()
     world.check_end("restored", ORIGINAL)
     assert "lost" in kinds(world, Closed)[0].reason
-
-
-def test_messages_doubled_late_and_to_two_workers_change_nothing() -> None:
-    """Every message is delivered twice, once more much later, to two workers: the journal is as good."""
-    world = World()
-    world.open()
-    ports = world.ports()
-    for _ in range(2000):
-        for name in world.ledger.due(world.clock.time, 30.0):
-            advance(name, ports)
-            advance(name, world.ports())
-            world.note_settings()
-        advance("shop-1", ports)
-        if world.ledger.open_run("shop") is None:
-            break
-        world.tick()
-    advance("shop-1", ports)
-    world.check_end("kept", {"level": 1})
-    assert len(kinds(world, Promoted)) == 1
 
 
 def test_any_prefix_of_a_journal_gives_a_legal_next_step() -> None:
