@@ -43,7 +43,9 @@ def _latency(ds: Sequence[float], s0: float) -> Aborted | None:
         return Aborted("three times the control", f"{math.exp(ds[-1]):.2f} times", "3 times in one window")
     if len(ds) < 2:
         return None
-    two, limit = fmean(ds[-2:]), HALF_AGAIN - 1.5 * s0 / math.sqrt(2)
+    # Noise lets the rule strike earlier, to find twice as slow within two windows; beyond an sd of 0.2 it would strike
+    # at candidates that are no slower at all.
+    two, limit = fmean(ds[-2:]), HALF_AGAIN - 1.5 * min(s0, 0.2) / math.sqrt(2)
     if two > limit:
         return Aborted("far slower in two windows", f"{_percent(two)} slower", f"{_percent(limit)} over 2 windows")
     optimistic = fmean(ds) - 1.5 * s0 / math.sqrt(len(ds))

@@ -59,6 +59,11 @@ def test_three_times_the_control_aborts_in_one_window_and_twice_in_two() -> None
     assert check(pairs([math.log(2)] * 2), (), {}, 0.1) is not None
 
 
+def test_a_very_noisy_target_does_not_abort_what_is_no_slower() -> None:
+    """Noise of half a unit and a candidate as fast as its control: no abort."""
+    assert check(pairs([0.02, -0.02]), (), {}, 0.9) is None
+
+
 def test_missing_on_the_candidate_only_is_harm() -> None:
     """Two windows in a row without data while the control has some."""
     aborted = check(pairs([None, None]), (), {}, 0.1)
