@@ -43,7 +43,7 @@ class _Api:
     def _keep(self, response: requests.Response, *args: object, **kwargs: object) -> None:
         try:
             answer = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = {}
         self.answer = answer if isinstance(answer, dict) else {}
 
@@ -108,7 +108,7 @@ class PrometheusTelemetry:
         result = self._ask("vector", self._until(), query, {"time": f"{at:.3f}"})
         if isinstance(result, Missing):
             return ()
-        return tuple(str(each["metric"][label]) for each in result if label in each.get("metric", {}))
+        return tuple(str(labels[label]) for labels in result if label in labels)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class PrometheusTelemetry:
 
     def _ask(self, kind: str, until: float, query: str, params: Mapping[str, str]) -> Any:
         """What one request gives, or Missing: whatever a server answers, nothing is raised for it. `kind` is what the
-        caller can use: "number" (its text), "matrix" (the points of its only series) or "vector" (all elements)."""
+        caller can use: "number" (its text), "matrix" (the points of its only series) or "vector" (all labels)."""
         left = until - time.monotonic()
         if left < 0.001:
             return self._too_late()
@@ -138,16 +138,18 @@ class PrometheusTelemetry:
             _within(left, lambda: _request(api, kind, query, {**params, "timeout": duration(left)}, left))
             return _result(api.answer, kind)
         except TimeoutError:
-            self._api = _Api(self._url, self._headers)  # the other one is still at it
+            self._api = _Api(self._url, self._headers)  # the other one may be at it for long
+            api.session.close()
             return self._too_late()
         except requests.Timeout:
             return self._too_late()
-        except requests.ConnectionError:
-            return Missing("Prometheus cannot be reached")
+        except requests.ConnectionError:  # which a stalled body is, too
+            return self._too_late() if time.monotonic() >= until else Missing("Prometheus cannot be reached")
         except PrometheusApiClientException as error:
-            reason = api.answer.get("error") or str(error).partition(" (")[0]
-            return Missing(f"Prometheus refuses the query: {str(reason)[:256]}")
-        except (requests.RequestException, LookupError, ValueError, TypeError, AttributeError):
+            if "error" in api.answer:
+                return Missing(f"Prometheus refuses the query: {str(api.answer['error'])[:256]}")
+            return Missing(f"Prometheus does not answer the query: {str(error).partition(' (')[0]}")
+        except (requests.RequestException, LookupError, ValueError, TypeError, AttributeError, RecursionError):
             return Missing("the answer is not Prometheus' JSON")
 
     def _too_late(self) -> Missing:
@@ -199,7 +201,7 @@ def _result(answer: Mapping[str, Any], kind: str) -> Any:
     if given != ("matrix" if kind == "matrix" else "vector"):
         return Missing(f"the query gives a {given}, not a number")
     if kind == "vector":
-        return result
+        return [dict(each["metric"]) for each in result]
     if len(result) != 1:
         return Missing("empty result" if not result else f"{len(result)} series instead of one")
     return result[0]["value"][1] if kind == "number" else [(float(at), value) for at, value in result[0]["values"]]

@@ -3,9 +3,10 @@
     python -m adapters.load.open_loop --arm a=http://127.0.0.1:8081 --arm b=http://127.0.0.1:8082 \\
         --paths paths.txt --rate 100 --listen 127.0.0.1:9100
 
-Arrivals are Poisson at `rate` requests a second and arm. Latency counts from the *intended* send time, so that a
+Arrivals are Poisson (or, with `--arrivals fixed`, evenly spaced) at `rate` requests a second and arm. Latency counts from the *intended* send time, so that a
 slow server cannot hide its queue; errors and timeouts stay in the population, timeouts with their full time. Its own
-lag (sent later than intended) is exported: above 5 ms at the p95 the figures are the generator's, not the server's.
+lag (sent later than intended) is exported, and a warning written: above 5 ms at the p95 the figures are the
+generator's, not the server's.
 
 HTTP on `--listen`: GET /metrics; GET and PUT /rate {"rate": 120}; GET /latencies?arm=a&start=..&end=.. (raw, by
 intended send time, the last ten minutes).
@@ -17,7 +18,10 @@ import argparse
 import asyncio
 import gc
 import ipaddress
+import math
 import random
+import re
+import signal
 import sys
 import time
 from collections import deque
@@ -34,6 +38,12 @@ from adapters.load.http_client import Connection
 MOST_CONNECTIONS = 256
 KEEP_SECONDS = 600.0
 SWEEP_SECONDS = 0.25
+MOST_LAG = 0.005  # seconds at the p95 of the last requests
+WARN_SECONDS = 10.0
+# Series that exist before their first event: `rate()` never sees the first sample of a series, and would miss a burst
+# of errors that is over by the second one.
+CODES = ("200", "404", "500", "502", "503", "504", "error", "timeout")
+_LABEL = re.compile(r"[\w.:/-]+", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -48,10 +58,18 @@ class _Request:
 class Arm:
     """The load on one arm: its schedule, its connections, what was seen."""
 
-    def __init__(self, label: str, url: str, paths: Sequence[tuple[float, str]], seed: int, timeout: float) -> None:
+    def __init__(
+        self,
+        label: str,
+        url: str,
+        paths: Sequence[tuple[float, str]],
+        seed: int,
+        timeout: float,
+        poisson: bool = True,
+    ) -> None:
         parts = urlsplit(url)
         self.label, self._host, self._port = label, parts.hostname or "", parts.port or 80
-        self._timeout = timeout
+        self._timeout, self._poisson = timeout, poisson
         self._random = random.Random(f"{seed}/{label}")
         self._weights = [weight for weight, _ in paths]
         self._requests = [
@@ -63,7 +81,7 @@ class Arm:
         self._waiting: deque[_Request] = deque()
         self._flying: dict[int, _Request] = {}
         self.latency = Histogram()
-        self.codes: dict[str, int] = {}
+        self.codes: dict[str, int] = dict.fromkeys(CODES, 0)
         self.bytes = 0
         self.raw: deque[tuple[float, float, str]] = deque()  # (Unix seconds, seconds, code)
         self.lags: deque[float] = deque(maxlen=2000)
@@ -73,7 +91,7 @@ class Arm:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            due += self._random.expovariate(1.0) / rate.value
+            due += (self._random.expovariate(1.0) if self._poisson else 1.0) / rate.value
             delay = due - loop.time()
             if delay > 0:
                 await asyncio.sleep(delay)
@@ -82,6 +100,11 @@ class Arm:
             raw = self._random.choices(self._requests, self._weights)[0]
             self.lags.append(max(0.0, loop.time() - due))
             self._start(_Request(due, raw))
+
+    def lag(self) -> float:
+        """p95 in seconds of how much later than intended the last requests were sent; 0 before the first."""
+        lags = sorted(self.lags)
+        return lags[int(0.95 * (len(lags) - 1))] if lags else 0.0
 
     async def sweep(self) -> None:
         """Timeouts, and forgetting what is too old to be asked for."""
@@ -153,6 +176,11 @@ class Arm:
         self._open -= 1
         if connection in self._idle:
             self._idle.remove(connection)
+        while self._waiting and self._open < MOST_CONNECTIONS:  # the place is free for one that waits
+            request = self._waiting.popleft()
+            if not request.over:
+                self._open += 1
+                _spawn(self._connect(request))
 
     def _finish(self, request: _Request, code: str, size: int) -> None:
         if self._flying.pop(id(request), None) is not None:
@@ -170,10 +198,24 @@ class Arm:
 _tasks: set[asyncio.Task[None]] = set()  # the loop keeps weak references only
 
 
-def _spawn(coroutine: Coroutine[Any, Any, None]) -> None:
+def _spawn(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     task = asyncio.get_running_loop().create_task(coroutine)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
+    return task
+
+
+async def _warn(arms: Sequence[Arm]) -> None:
+    while True:
+        await asyncio.sleep(WARN_SECONDS)
+        for arm in arms:
+            lag = arm.lag()
+            if lag > MOST_LAG:
+                print(
+                    f"load: arm {arm.label}: sent {1000 * lag:.1f} ms late (p95; at most {1000 * MOST_LAG:.0f}):"
+                    " latencies are the generator's own; lower the rate or give it more CPU",
+                    file=sys.stderr,
+                )
 
 
 @dataclass
@@ -196,9 +238,13 @@ def read_paths(text: str) -> list[tuple[float, str]]:
         words = line.split("#", 1)[0].split()
         if not words:
             continue
-        if len(words) != 2 or not words[1].startswith("/"):
-            raise ValueError(f"line {number}: {line!r} is not `weight /path`")
-        paths.append((float(words[0]), words[1]))
+        try:
+            weight, path = float(words[0]), "".join(words[1:2])
+        except ValueError:
+            weight, path = math.nan, ""
+        if len(words) != 2 or not path.startswith("/") or not path.isascii() or not 0 <= weight < math.inf:
+            raise ValueError(f"line {number}: {line!r} is not `weight /path` with a weight of 0 or more")
+        paths.append((weight, path))
     if not paths or sum(weight for weight, _ in paths) <= 0:
         raise ValueError("no path with a weight above 0")
     return paths
@@ -207,6 +253,8 @@ def read_paths(text: str) -> list[tuple[float, str]]:
 def only_local(url: str, allowed: Sequence[str]) -> None:
     """Load goes to this machine, unless its owner names another host. ValueError otherwise."""
     host = urlsplit(url).hostname or ""
+    if urlsplit(url).scheme != "http" or not host:
+        raise ValueError(f"{url!r} is not http://HOST:PORT")
     try:
         local = ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -215,25 +263,39 @@ def only_local(url: str, allowed: Sequence[str]) -> None:
         raise ValueError(f"{url}: load goes to loopback addresses only; --allow-host {host} if that host is yours")
 
 
-async def generate(options: argparse.Namespace) -> None:
-    paths = read_paths(options.paths.read_text())
-    rate = Rate(options.rate, options.max_rate)
-    arms = []
+def _arms(options: argparse.Namespace) -> list[Arm]:
+    """The arms of the command line. ValueError says which is refused, and why."""
+    text = options.paths if options.paths.startswith("/") and "," in options.paths else None
+    lines = Path(options.paths).read_text() if text is None else "\n".join(f"1 {path}" for path in text.split(","))
+    paths, arms = read_paths(lines), dict[str, Arm]()
     for each in options.arm:
         label, _, url = each.partition("=")
+        if not _LABEL.fullmatch(label) or label in arms:
+            raise ValueError(f"--arm {each}: LABEL=URL needs a label of its own, of letters, digits and _.:/-")
         only_local(url, options.allow_host)
-        arms.append(Arm(label, url, paths, options.seed, options.timeout))
+        arms[label] = Arm(label, url, paths, options.seed, options.timeout, options.arrivals == "poisson")
+    return list(arms.values())
+
+
+async def generate(options: argparse.Namespace) -> None:
+    """The load until `options.seconds` are over or SIGTERM comes. Raises ValueError for options that make no sense."""
+    if not _LABEL.fullmatch(options.service):
+        raise ValueError(f"--service {options.service}: letters, digits and _.:/- only")
+    if not options.timeout > 0:
+        raise ValueError(f"--timeout {options.timeout:g}: seconds above 0")
+    rate = Rate(options.rate, options.max_rate)
+    rate.set(options.rate)
+    arms = _arms(options)
     host, _, port = options.listen.rpartition(":")
     server = await serve(host, int(port), options.service, arms, rate)
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)
+    over = asyncio.get_running_loop().create_task(asyncio.sleep(options.seconds))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.cancel)
     async with server:
         for arm in arms:
             _spawn(arm.run(rate))
             _spawn(arm.sweep())
-        await asyncio.sleep(options.seconds)
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m adapters.load.open_loop", description=__doc__, formatter_class=argparse.RawTextHelpFormatter

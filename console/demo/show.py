@@ -26,7 +26,7 @@ from domain.run import replay
 from domain.summary import Summary, summarise
 
 TARGET = "demo-site"
-HEALTHY_SHARE, HEALTHY_SECONDS, GROWTH_STEPS = 0.5, 18.0, 6
+HEALTHY_SHARE, HEALTHY_SECONDS, GROWTH_STEPS = 0.5, 16.0, 6
 ALARM = 1.3  # times the healthy p95
 MOST_GROWTH = 1.15  # times the rate that the ramp found
 SIGNAL_SECONDS, RUN_SECONDS, RESOLVE_SECONDS = 60.0, 900.0, 40.0
