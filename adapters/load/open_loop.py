@@ -3,10 +3,10 @@
     python -m adapters.load.open_loop --arm a=http://127.0.0.1:8081 --arm b=http://127.0.0.1:8082 \\
         --paths paths.txt --rate 100 --listen 127.0.0.1:9100
 
-Arrivals are Poisson (or, with `--arrivals fixed`, evenly spaced) at `rate` requests a second and arm. Latency counts from the *intended* send time, so that a
-slow server cannot hide its queue; errors and timeouts stay in the population, timeouts with their full time. Its own
-lag (sent later than intended) is exported, and a warning written: above 5 ms at the p95 the figures are the
-generator's, not the server's.
+Arrivals are Poisson (`--arrivals fixed`: evenly spaced) at `rate` requests a second and arm. Latency counts from the
+*intended* send time, so that a slow server cannot hide its queue; errors and timeouts stay in the population, timeouts
+with their full time. Its own lag (sent later than intended) is exported, and a warning written: above 5 ms at the p95
+the figures are the generator's, not the server's.
 
 HTTP on `--listen`: GET /metrics; GET and PUT /rate {"rate": 120}; GET /latencies?arm=a&start=..&end=.. (raw, by
 intended send time, the last ten minutes).
@@ -253,7 +253,8 @@ def read_paths(text: str) -> list[tuple[float, str]]:
 def only_local(url: str, allowed: Sequence[str]) -> None:
     """Load goes to this machine, unless its owner names another host. ValueError otherwise."""
     host = urlsplit(url).hostname or ""
-    if urlsplit(url).scheme != "http" or not host:
+    plain = urlsplit(url)
+    if plain.scheme != "http" or not host or plain.path not in ("", "/") or "@" in plain.netloc:
         raise ValueError(f"{url!r} is not http://HOST:PORT")
     try:
         local = ipaddress.ip_address(host).is_loopback
@@ -265,9 +266,7 @@ def only_local(url: str, allowed: Sequence[str]) -> None:
 
 def _arms(options: argparse.Namespace) -> list[Arm]:
     """The arms of the command line. ValueError says which is refused, and why."""
-    text = options.paths if options.paths.startswith("/") and "," in options.paths else None
-    lines = Path(options.paths).read_text() if text is None else "\n".join(f"1 {path}" for path in text.split(","))
-    paths, arms = read_paths(lines), dict[str, Arm]()
+    paths, arms = read_paths(_lines(options.paths)), dict[str, Arm]()
     for each in options.arm:
         label, _, url = each.partition("=")
         if not _LABEL.fullmatch(label) or label in arms:
@@ -277,11 +276,17 @@ def _arms(options: argparse.Namespace) -> list[Arm]:
     return list(arms.values())
 
 
+def _lines(paths: str) -> str:
+    if paths.startswith("/") and "," in paths:
+        return "\n".join(f"1 {path}" for path in paths.split(","))
+    return Path(paths).read_text()
+
+
 async def generate(options: argparse.Namespace) -> None:
     """The load until `options.seconds` are over or SIGTERM comes. Raises ValueError for options that make no sense."""
     if not _LABEL.fullmatch(options.service):
         raise ValueError(f"--service {options.service}: letters, digits and _.:/- only")
-    if not options.timeout > 0:
+    if not 0 < options.timeout < math.inf:
         raise ValueError(f"--timeout {options.timeout:g}: seconds above 0")
     rate = Rate(options.rate, options.max_rate)
     rate.set(options.rate)
@@ -290,20 +295,29 @@ async def generate(options: argparse.Namespace) -> None:
     server = await serve(host, int(port), options.service, arms, rate)
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)
-    over = asyncio.get_running_loop().create_task(asyncio.sleep(options.seconds))
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.cancel)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with server:
-        for arm in arms:
-            _spawn(arm.run(rate))
-            _spawn(arm.sweep())
+        jobs = [job for arm in arms for job in (_spawn(arm.run(rate)), _spawn(arm.sweep()))]
+        jobs += [_spawn(_warn(arms)), _spawn(_wait(stop))]
+        over, _ = await asyncio.wait(jobs, timeout=options.seconds, return_when=asyncio.FIRST_COMPLETED)
+    for job in over:
+        job.result()  # a load that died must not look like one that is over
+
+
+async def _wait(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m adapters.load.open_loop", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--arm", action="append", required=True, metavar="LABEL=URL")
-    parser.add_argument("--paths", type=Path, required=True, help="file with lines of `weight /path`")
+    parser.add_argument("--paths", required=True, help="file with lines of `weight /path`, or /path,/path,...")
     parser.add_argument("--rate", type=float, default=10.0, help="requests a second on each arm")
-    parser.add_argument("--max-rate", type=float, default=2000.0)
+    parser.add_argument("--max-rate", type=float, default=2000.0, help="above it PUT /rate is refused")
+    parser.add_argument("--arrivals", choices=("poisson", "fixed"), default="poisson")
     parser.add_argument("--seconds", type=float, default=3600.0, help="stop by itself after this time")
     parser.add_argument("--timeout", type=float, default=5.0)
     parser.add_argument("--listen", default="127.0.0.1:9100", metavar="HOST:PORT")
