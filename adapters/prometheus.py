@@ -86,8 +86,11 @@ class PrometheusTelemetry:
     ) -> Missing | None:
         """Why the window is not covered by samples; None if one of the query's selectors is. One is enough: others may
         rightly have no series (errors that never happened)."""
+        counts = coverage(query)
+        if not counts and "$window" in query:
+            return Missing("the samples behind the query cannot be counted; write its selectors as name{...}[$window]")
         short: Missing | None = None
-        for count in coverage(query):
+        for count in counts:
             samples = self._instant(render(count, arm, length), end, until)
             if isinstance(samples, Reading) and samples.value >= LEAST_COVERAGE * promised:
                 return None

@@ -74,9 +74,10 @@ def beta(run: Run) -> float:
     return (len(ours) * slope + BETA_WEIGHT * BETA_PRIOR) / (len(ours) + BETA_WEIGHT)
 
 
-def calibrated(run: Run, past: Sequence[Pair]) -> Calibrated:
+def calibrated(run: Run, past: Sequence[Pair], skew: float = 0.0) -> Calibrated:
     """What A/A says about noise, and whether it is safe to measure here at all. `past` are the pairs before the run,
-    oldest first; those of the onset tell the level at the signal and nothing else."""
+    oldest first; those of the onset tell the level at the signal and nothing else. `skew` is how far Prometheus' clock
+    is ahead of ours, in seconds."""
     onset = run.began - run.profile.onset_windows * run.profile.window
     pairs = [pair for pair in past if pair.candidate.end <= onset and pair.d is not None]
     ds = _ds(pairs)
@@ -95,6 +96,8 @@ def calibrated(run: Run, past: Sequence[Pair]) -> Calibrated:
     r1 = autocorrelation([ds])
     if r1 is not None and r1 - 1.645 / math.sqrt(max(1, len(ds) // 4)) > 0.2:
         fault = f"neighbouring windows are correlated ({r1:.2f}); use longer windows"
+    if abs(skew) > run.profile.window / 10:
+        fault = f"Prometheus' clock is {skew:+.1f} s from ours, so windows would be read at the wrong time"
     healthy, noticed = _levels([pair for pair in past if pair.d is not None])
     return Calibrated(
         pairs=tuple(pairs),

@@ -201,9 +201,9 @@ class _Step:
             case TakeImages():
                 self._append([self._take_images(run)], due=now)
             case Calibrate(pairs):
-                self._need_telemetry()
+                skew = self._need_telemetry() - now
                 read = tuple(Pair(self._window(run, first), self._window(run, second)) for first, second in pairs)
-                self._append([calibrated(run, [_in_roles(pair) for pair in read])], due=now)
+                self._append([calibrated(run, [_in_roles(pair) for pair in read], skew)], due=now)
             case Ask(request):
                 advice = self.ports.optimizer(run.target.strategy).advise(request)
                 proposal = advice.proposals[0] if advice.proposals else None
@@ -277,9 +277,12 @@ class _Step:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def _need_telemetry(self) -> None:
-        if self.ports.telemetry.now() is None:
+    def _need_telemetry(self) -> float:
+        """Prometheus' clock, Unix seconds. Raises Transient while it does not answer."""
+        theirs = self.ports.telemetry.now()
+        if theirs is None:
             raise Transient("Prometheus does not answer; the windows stay where they are and are read later")
+        return theirs
 
     def _window(self, run: Run, span: Span) -> Window:
         def seen(query: str) -> Seen:

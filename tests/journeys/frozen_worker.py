@@ -26,6 +26,9 @@ TARGET = make_target(space=SPACE)
 class Steady:
     """Telemetry that always sees the same."""
 
+    def __init__(self, clock: SimClock) -> None:
+        self.clock = clock
+
     def read(self, query: str, *, arm: str, start: float, end: float, scrape: float) -> Seen:
         return Reading(0.0) if query == "errors" else Reading(0.1 + 0.001 * (start % 7))
 
@@ -33,7 +36,7 @@ class Steady:
         return ()
 
     def now(self) -> float | None:
-        return 1.0
+        return self.clock.now()
 
 
 class Freezing:
@@ -86,7 +89,7 @@ def ports(ledger: RedisLedger, directory: Path, clock: SimClock, freezing: Freez
     strategy = wrap(Scripted([{LEVEL: 1}, {LEVEL: 2}]))
     return Ports(
         ledger=wrap(ledger),
-        telemetry=wrap(Steady()),
+        telemetry=wrap(Steady(clock)),
         actuators=lambda target: made,
         optimizer=lambda name: strategy,
         clock=clock,

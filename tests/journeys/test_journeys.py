@@ -121,6 +121,16 @@ def test_stop_takes_everything_back() -> None:
     assert kinds(world, Heard)[0].text == "by anna"
 
 
+def test_a_clock_that_differs_closes_the_run_before_it_touches_anything() -> None:
+    """Windows read at the wrong time would be somebody else's: the run closes as refused and says by how much."""
+    world = World()
+    world.skew = 2.0
+    world.open()
+    world.go()
+    world.check_end("refused", ORIGINAL)
+    assert "+2.0 s" in kinds(world, Closed)[0].reason
+
+
 def test_observe_writes_nothing() -> None:
     """In mode observe the target never changes, not even by a before-image."""
     world = World(target=make_target(mode="observe"))

@@ -109,6 +109,7 @@ class World:
     proposals: Sequence[Settings] = ({"level": 1},)
     speed: Callable[[Settings], float] = lambda settings: 0.05 + 0.02 * float(settings["level"])
     noise: float = 0.05
+    skew: float = 0.0
     blind: Callable[[str, float], bool] = lambda arm, at: False
 
     def __post_init__(self) -> None:
@@ -147,7 +148,7 @@ class World:
                 return world.reading(query, arm, start, end)
 
             def now(self) -> float | None:
-                return world.clock.time
+                return world.clock.time + world.skew
 
             def series(self, query: str, *, start: float, end: float, step: float) -> tuple[tuple[float, Seen], ...]:
                 return ()
