@@ -87,7 +87,7 @@ def _target(content: model.PolicyFile, raw: model.Target) -> tuple[Problems, Tar
         design=raw.measure.design,
         strategy=raw.strategy,
         allow_restart=raw.allow.restart,
-        limits=Limits(content.limits.cooldown, content.limits.trials, content.limits.time),
+        limits=Limits(content.limits.cooldown, content.limits.trials, content.limits.time, content.limits.harm),
         lock=raw.lock,
     )
 

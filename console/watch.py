@@ -1,49 +1,29 @@
-"""Following one run: its phase in words, its trials, its gate, until it closes."""
+"""Following one run: its phase in words, its trials, its gates, the watch, until it closes."""
 
 from __future__ import annotations
 
-import math
 import sys
 from typing import TYPE_CHECKING
 
-from console.output import console, plain, value_text
+from console.output import console, plain
+from console.telling import difference, gate_line, harm, looks_line, phase, progress, so_far, told, watch_pairs
 from console.wiring import Session
+from domain import budget
 from domain.errors import Transient
-from domain.events import (
-    Aborted,
-    Advised,
-    Applied,
-    Applying,
-    Calibrated,
-    Closed,
-    Conflicted,
-    Event,
-    GateOpened,
-    Heard,
-    Imaged,
-    Judged,
-    Measured,
-    Opened,
-    Promoted,
-    Proposed,
-    Refused,
-    Restored,
-    Restoring,
-    Screened,
-    Watched,
-)
-from domain.gate import couples, judge
+from domain.events import Closed, Measured, Proposed
 from domain.journal import event_of
 from domain.ports import Record, RunInfo
 from domain.run import replay
-from domain.space import Settings
-from domain.state import Gate, Run
-from domain.summary import changes, percent, percent_text
+from domain.state import Run, apply
+from domain.summary import percent
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+__all__ = ["follow", "phase", "told", "view"]
+
 _GOOD, _BAD = "green", "red"
+_HARM_STEP = 0.5  # user-weighted seconds more that are worth a line
 
 
 def follow(session: Session, info: RunInfo, interval: float) -> str:
@@ -53,6 +33,7 @@ def follow(session: Session, info: RunInfo, interval: float) -> str:
 
 def _lines(session: Session, info: RunInfo, interval: float) -> str:
     seen, away = 0, False
+    lines = Lines()
     while True:
         try:
             records = session.ledger.read(info.run).records
@@ -64,14 +45,46 @@ def _lines(session: Session, info: RunInfo, interval: float) -> str:
             continue
         away = False
         for record in records[seen:]:
-            event = event_of(record)
-            text = told(event, minimise=_minimise(records))
-            if text:
+            for text in lines.of(record):
                 print(f"{record.time - records[0].time:7.1f} s  {plain(text)}", flush=True)
-            if isinstance(event, Closed):
-                return event.outcome
+            if lines.outcome:
+                return lines.outcome
         seen = len(records)
         session.pause(interval)
+
+
+class Lines:
+    """The lines of a run, record by record: what happened, how far long phases have come, what it cost users."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.outcome = ""
+        self._harm = 0.0
+        self._last = ""
+
+    def of(self, record: Record) -> list[str]:
+        event = event_of(record)
+        if self.run is None:
+            self.run = Run.begin(event, record.time)
+        else:
+            apply(self.run, event, record.time)
+        run = self.run
+        if isinstance(event, Proposed):
+            texts = [f"trial {event.trial}: {difference(run.original, event.settings)} ({event.why})"]
+        else:
+            texts = [told(event, minimise=run.target.objective.minimise)]
+        if isinstance(event, Measured):
+            # Interleaved, every second window completes no pair and would say the same again.
+            step = progress(run)
+            texts.append(step if step != self._last else "")
+            self._last = step or self._last
+        spent = budget.spent(run)
+        if spent >= self._harm + _HARM_STEP:
+            texts.append(harm(run))
+            self._harm = spent
+        if isinstance(event, Closed):
+            self.outcome = event.outcome
+        return [text for text in texts if text]
 
 
 def _live(session: Session, info: RunInfo, interval: float) -> str:
@@ -94,7 +107,7 @@ def _live(session: Session, info: RunInfo, interval: float) -> str:
 
 
 def view(run: Run, records: tuple[Record, ...], now: float) -> RenderableType:
-    """One picture of a run: head line, phase, trials, gates."""
+    """One picture of a run: head line, phase, harm so far, trials, looks, gates, watch and hold-back."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -104,6 +117,8 @@ def view(run: Run, records: tuple[Record, ...], now: float) -> RenderableType:
     head = Text.assemble((plain(run.opened.run), "bold"), f"   {end - run.began:.0f} s   ", (phase(run), "bold cyan"))
     parts: list[RenderableType] = [head, Text(plain(run.opened.signal.summary), style="dim")]
     if run.trials:
+        affordable = run.closed is not None or run.final or budget.affords(run)
+        parts.append(Text(harm(run), style="dim" if affordable else "yellow"))
         table = Table(box=None, pad_edge=False, header_style="dim")
         for title in ("trial", "settings against the original", "pairs", "effect", "result"):
             table.add_column(title, justify="right" if title in ("trial", "pairs", "effect") else "left")
@@ -118,104 +133,31 @@ def view(run: Run, records: tuple[Record, ...], now: float) -> RenderableType:
                 Text(trial.status, style=_BAD if trial.status in ("aborted", "refused") else ""),
             )
         parts += [Text(""), table]
+    looked = looks_line(run)
+    if looked:
+        parts.append(Text(looked))
     for gate in run.gates:
-        parts.append(Text(_gate_line(gate, run), style="cyan" if gate.judged is None else ""))
-    if run.watched is not None:
-        parts.append(Text(f"watch: {plain(run.watched.why)}"))
+        parts.append(Text(gate_line(gate, run), style="cyan" if gate.judged is None else ""))
+    parts += [Text(line, style=style) for line, style in _after(run)]
     if run.closed is not None:
         good = run.closed.outcome in ("kept", "recovered", "nothing_to_gain")
         parts.append(Text(f"{run.closed.outcome}: {plain(run.closed.reason)}", style=_GOOD if good else "yellow"))
     return Group(*parts)
 
 
-def phase(run: Run) -> str:
-    """What the run does right now, in words."""
-    profile = run.profile
-    if run.closed is not None:
-        return f"closed: {run.closed.outcome}"
-    if run.conflict is not None:
-        return "stopped: somebody else changed the target"
-    if run.restored is not None or run.restoring is not None:
-        return "restoring the original settings"
-    if run.before is None:
-        return "reading the settings in force"
-    if run.calibrated is None:
-        return "comparing identical arms"
-    if run.watching is not None:
-        if not run.promoted:
-            return "bringing the winner to every arm"
-        units = len(couples(run.watching.pairs()))
-        if run.watched is None:
-            return f"watching original against kept: unit {units + 1} of {profile.watch_units}"
-        return "putting the kept settings on every arm"
-    if run.gate is not None:
-        return f"gate {run.gate.opened.gate}: proving trial {run.gate.opened.trial} on fresh pairs"
-    if run.trial is not None:
-        pair = min(len(run.trial.block.pairs()) + 1, profile.screening_pairs)
-        return f"trial {run.trial.number} of at most {run.max_trials}: pair {pair} of {profile.screening_pairs}"
-    return "choosing what to try next"
-
-
-def _gate_line(gate: Gate, run: Run) -> str:
-    pairs, need = gate.block.pairs(), 1 / (2 * gate.opened.alpha)
-    if gate.judged is not None:
-        head, log_e = f"{gate.judged.verdict}: {plain(gate.judged.why)}", gate.judged.log_e
-    else:
-        whole = pairs[: len(pairs) // 2 * 2]
-        calibration = run.calibrated.pairs if run.calibrated else ()
-        ruling = judge(whole, calibration, alpha=gate.opened.alpha, uneasy=False, profile=run.profile)
-        head, log_e = percent_text(ruling.effect, minimise=run.target.objective.minimise), ruling.log_e
-    evidence = f"e-value {math.exp(min(log_e, 25.0)):.1f} of {need:.1f} needed"
-    return f"gate {gate.opened.gate} (trial {gate.opened.trial}): {len(pairs)} pairs, {evidence}; {head}"
-
-
-def difference(before: Settings, after: Settings) -> str:
-    """`gzip_comp_level 6 → 1`, or that nothing differs."""
-    found = changes(before, after)
-    return ", ".join(f"{name} {value_text(c.before)} → {value_text(c.after)}" for name, c in found.items()) or (
-        "the original settings"
-    )
-
-
-def told(event: Event, *, minimise: bool = True) -> str:
-    """An event in one line of words; empty for those that say nothing to a person."""
-    match event:
-        case Opened():
-            return f"opened: {event.signal.kind}, {event.signal.summary}"
-        case Heard():
-            return f"heard: {event.kind}, {event.text}"
-        case Imaged():
-            return "settings in force are read; the way back is prepared"
-        case Calibrated():
-            return f"identical arms compared: {len(event.pairs)} pairs{f'; {event.fault}' if event.fault else ''}"
-        case Proposed():
-            settings = ", ".join(f"{name} {value_text(value)}" for name, value in event.settings.items())
-            return f"trial {event.trial}: {settings}"
-        case Refused():
-            return f"refused by the target: {event.reason}"
-        case Aborted():
-            return f"stopped early: {event.rule}, {event.seen} (limit {event.limit})"
-        case Screened():
-            return f"trial {event.trial}: {percent_text(event.effect, minimise=minimise)} than the settings in force"
-        case GateOpened():
-            return f"gate {event.gate}: proving trial {event.trial} on fresh pairs"
-        case Judged():
-            return f"gate {event.gate}: {event.verdict}, {event.why}"
-        case Promoted():
-            return "promoted: every arm carries the winner"
-        case Watched():
-            return f"watched: {event.why}"
-        case Restoring():
-            return f"restoring the original settings: {event.why}"
-        case Restored():
-            return f"the original settings are back in force (by the {event.by})"
-        case Conflicted():
-            return f"arm {event.arm} was changed by somebody else: {event.seen}"
-        case Closed():
-            return f"closed: {event.outcome}, {event.reason}"
-        case Advised() | Applying() | Applied() | Measured():
-            return ""
-
-
-def _minimise(records: tuple[Record, ...]) -> bool:
-    return bool(records[0].data["target"]["objective"]["minimise"])
+def _after(run: Run) -> list[tuple[str, str]]:
+    """Watch and hold-back, each as a line with its style."""
+    lines = []
+    if run.watched is not None:
+        good = run.watched.confirmed and not run.watched.harmful
+        lines.append((f"watch: {plain(run.watched.why)}", "" if good else "yellow"))
+    elif run.promoted and run.watching is not None:
+        pairs = run.watching.pairs()
+        about = max(len(pairs), watch_pairs(run))
+        lines.append((f"watch: {len(pairs)} of about {about} pairs, {so_far(pairs, run)}", "cyan"))
+    if run.held:
+        lines.append((f"hold-back: {plain(run.held[-1].why)}", ""))
+    elif run.watched is not None and run.holding is not None and run.holding.slots:
+        pairs = run.holding.pairs()
+        lines.append((f"hold-back: {len(pairs)} pairs, {so_far(pairs, run)}", "cyan"))
+    return lines

@@ -14,7 +14,7 @@ from domain.signal import Signal
 from domain.space import Settings
 from domain.target import Target
 
-Purpose = Literal["screen", "gate", "promote", "watch", "keep", "restore"]
+Purpose = Literal["screen", "gate", "promote", "watch", "keep", "restore", "look"]
 Verdict = Literal["Keep", "RollBack", "Inconclusive", "NothingToGain"]
 Outcome = Literal["kept", "nothing_to_gain", "inconclusive", "restored", "recovered", "refused", "conflict", "failed"]
 Interval = tuple[float | None, float | None]  # None: open on that side
@@ -50,8 +50,9 @@ class Imaged:
 class Calibrated:
     """A/A: identical arms compared before the first trial. `sd`, `r1`, `correlation`, `offset` of the pairs' d;
     `levels` are the guardrails' values under the original settings; `uneasy` if correlation over time, skew or outliers
-    ask for longer gates; `fault` says why it is not safe to measure here. `healthy` and `noticed` are the objective
-    before the regression and at the signal, where both could be read."""
+    ask for longer gates; `bias` is what the first arm shows above the second; `mei` the minimum effect of interest that
+    a gate can show in this noise; `fault` says why it is not safe to measure here. `healthy` and `noticed` are the
+    objective before the regression and at the signal, where both could be read."""
 
     pairs: tuple[Pair, ...]
     sd: float
@@ -63,11 +64,15 @@ class Calibrated:
     fault: str = ""
     healthy: float | None = None
     noticed: float | None = None
+    bias: float = 0.0
+    mei: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Advised:
-    """What the strategy said (effects against the original, log difference)."""
+    """What the strategy said (effects against the original, log difference). `p_bad` is the chance that the proposal is
+    beyond the headroom, `proposal_mu` and `proposal_sd` what is expected of it. `simpler` are the recommended settings
+    without what does not seem to matter; `replicate` are settings to measure again before the choice is final."""
 
     recommend: Settings
     mu: float
@@ -76,26 +81,35 @@ class Advised:
     why: str
     proposal: Settings | None = None  # None: the space is exhausted
     p_bad: float | None = None
+    proposal_mu: float | None = None
+    proposal_sd: float | None = None
+    simpler: Settings | None = None
+    replicate: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """Trial number `trial` (from 1) will try `settings`."""
+    """Trial number `trial` (from 1) will try `settings`; `mu` and `sd` is what the strategy expects, against the
+    original settings."""
 
     trial: int
     settings: Settings
     seed: int
     strategy: str
     why: str
+    mu: float | None = None
+    sd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Applying:
-    """The intention to put these settings on the arms (label → settings)."""
+    """The intention to put these settings on the arms (label → settings), and each arm onto a new placement if
+    `renew`."""
 
     arms: Mapping[str, Settings]
     generation: int
     purpose: Purpose
+    renew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +137,13 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Aborted:
-    """The candidate was stopped early by `rule`: `seen` against `limit`, in words with numbers."""
+    """The candidate was stopped early by `rule`: `seen` against `limit`, in words with numbers. `beyond`: its users
+    were beyond what the target allows, so all of its time is charged to the harm budget."""
 
     rule: str
     seen: str
     limit: str
+    beyond: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +158,14 @@ class Screened:
 
 @dataclass(frozen=True, slots=True)
 class GateOpened:
-    """Gate number `gate` (from 1) tests the settings of trial `trial` on fresh pairs at level `alpha`."""
+    """Gate number `gate` (from 1) tests the settings of trial `trial` on fresh pairs at level `alpha`, after `after`
+    trials in all."""
 
     gate: int
     trial: int
     settings: Settings
     alpha: float
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +183,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """The settings are the incumbent now, on every arm."""
+    """The settings are in force on `arms` arms, and tested there; on every one of them if `everywhere`."""
 
     settings: Settings
+    arms: int = 0
+    everywhere: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +210,42 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The reported effect: original against kept on fresh units, with its confidence sequence."""
+    """The reported effect: original against kept on `units` fresh pairs, with its confidence sequence. Not `confirmed`:
+    the gate was lucky, and nothing is kept."""
 
     effect: float | None
     interval: Interval
     units: int
+    harmful: bool
+    why: str
+    confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """The original settings go to every arm, to see whether the signal went away by itself."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The end of a look. `level` is the objective under the original settings on every arm, a plain value; `log_e` the
+    evidence, over all looks, that it is back beyond half of the way to healthy."""
+
+    level: float | None
+    log_e: float
+    recovered: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """The end of the hold-back: original against kept, measured now and then long after the watch."""
+
+    effect: float | None
+    interval: Interval
+    pairs: int
     harmful: bool
     why: str
 
@@ -217,5 +268,6 @@ class Closed:
 
 Event = (
     Opened | Heard | Imaged | Calibrated | Advised | Proposed | Applying | Applied | Refused | Measured | Aborted
-    | Screened | GateOpened | Judged | Promoted | Restoring | Restored | Watched | Conflicted | Closed
+    | Screened | GateOpened | Judged | Promoted | Restoring | Restored | Watched | HeldBack | Looking | Looked
+    | Conflicted | Closed
 )  # fmt: skip

@@ -51,16 +51,38 @@ class Pair:
     control: Window
 
     @property
-    def d(self) -> float | None:
-        """log(candidate) - log(control) of a positive objective to minimise; None when either is missing."""
+    def logs(self) -> tuple[float, float] | None:
+        """(log candidate, log control) of a positive objective to minimise; None when either is missing."""
         ours, theirs = self.candidate.objective, self.control.objective
         if isinstance(ours, Missing) or isinstance(theirs, Missing):
             return None
         if ours.value <= 0 or theirs.value <= 0:
             return None
-        return math.log(ours.value) - math.log(theirs.value)
+        return math.log(ours.value), math.log(theirs.value)
+
+    @property
+    def d(self) -> float | None:
+        """log(candidate) - log(control); None when either is missing."""
+        levels = self.logs
+        return None if levels is None else levels[0] - levels[1]
+
+    @property
+    def blind(self) -> bool:
+        """Something of the candidate could not be read, its objective or a guardrail: such a pair proves nothing for
+        it."""
+        return self.d is None or any(isinstance(seen, Missing) for seen in self.candidate.guards.values())
+
+    @property
+    def side(self) -> int:
+        """Which way round the pair was measured: +1 or -1 as the candidate's arm sorts before or behind its control's;
+        on one arm, as the candidate came first or second. A bias of arm or order enters d with this sign."""
+        if self.candidate.arm != self.control.arm:
+            return 1 if self.candidate.arm < self.control.arm else -1
+        return 1 if self.candidate.start < self.control.start else -1
 
     @property
     def harmful_gap(self) -> bool:
-        """Missing on the candidate's side only: that is harm, not bad luck."""
-        return isinstance(self.candidate.objective, Missing) and isinstance(self.control.objective, Reading)
+        """Something is missing on the candidate's side only, its objective or a guardrail: harm, no bad luck."""
+        theirs = {"": self.control.objective, **self.control.guards}
+        ours = {"": self.candidate.objective, **self.candidate.guards}
+        return any(isinstance(seen, Missing) and isinstance(theirs.get(name), Reading) for name, seen in ours.items())

@@ -1,108 +1,32 @@
-"""The gate: an acceptance test that may be looked at after every unit without losing its level.
+"""The gate: an acceptance test that may be looked at after every pair without losing its level.
 
-The evidence is the test martingale for Gaussian data of unknown variance with mean 0, a scale mixture with g = 1
-(H. Wang, A. Ramdas: "Anytime-valid t-tests and confidence sequences for Gaussian means with unknown variance"). `x` is
-the improvement beyond the margin, so that only a gain that is worth keeping counts.
+Only pairs measured after the candidate was chosen count. The test is for an improvement beyond a margin of a third of
+the minimum effect of interest, so that only a gain that is worth keeping counts. See `estimate.py` for the e-value.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from statistics import fmean, median, stdev
+from dataclasses import dataclass, replace
 
+from domain.estimate import Estimate, interval, log_e, of_pairs, of_placements, proven_r1
 from domain.events import Interval, Verdict
 from domain.evidence import Pair
 from domain.profile import Profile
 
-FROZEN_SD = 1e-6
 RARE_HARM = math.log(1.5)
+MOST_RARE = 2  # this many more slow windows than fast ones are no chance
 UNEASY_MIN_PAIRS = 20
+UNSTABLE = 0.30  # spread of a candidate's effect over the arms (TUNA: unstable settings differ by 30 % and more)
+FUTILE_SD = 2.5
 HARM_MARGIN = 0.02
 HARM_E = 20.0
-
-
-def log_e(xs: Sequence[float], g: float = 1.0) -> float:
-    """log of the e-value against mean 0 of the units `xs`; 0 for fewer than two, or for a frozen series (sd below
-    1e-6), which is never proof of anything."""
-    n = len(xs)
-    if n < 2:
-        return 0.0
-    sd = stdev(xs)
-    if sd < FROZEN_SD:
-        return 0.0
-    nu = n - 1
-    t2 = fmean(xs) ** 2 * n / sd**2
-    return -0.5 * math.log1p(n * g) + (nu + 1) / 2 * (math.log1p(t2 / nu) - math.log1p(t2 / (nu * (1 + n * g))))
-
-
-def interval(xs: Sequence[float], alpha: float, g: float = 1.0) -> Interval:
-    """Confidence sequence {theta : e_n(x - theta) < 1/alpha} of the mean, in closed form; (None, None) where it is
-    unbounded (always for n <= 4 at alpha 0.05) or the series is frozen."""
-    n = len(xs)
-    if n < 2 or stdev(xs) < FROZEN_SD:
-        return (None, None)
-    nu = n - 1
-    ratio = math.exp(2 / (nu + 1) * (-math.log(alpha) + 0.5 * math.log1p(n * g)))
-    if ratio >= 1 + n * g:
-        return (None, None)
-    t2 = nu * (ratio - 1) / (1 - ratio / (1 + n * g))
-    half = math.sqrt(t2 / n) * stdev(xs)
-    return (fmean(xs) - half, fmean(xs) + half)
 
 
 def gate_alpha(gate: int, alpha: float) -> float:
     """Level of the `gate`-th gate of a run (from 1): alpha * 6/(pi^2 k^2), which sums to less than alpha."""
     return alpha * 6 / (math.pi**2 * gate**2)
-
-
-def couples(pairs: Sequence[Pair]) -> list[float]:
-    """Units: the mean d of two consecutive, swapped pairs (in ABBA order when interleaved), so that a bias of the arm
-    cancels. A couple with a missing pair is no unit."""
-    units = []
-    for first, second in zip(pairs[0::2], pairs[1::2], strict=False):
-        if first.d is not None and second.d is not None:
-            units.append((first.d + second.d) / 2)
-    return units
-
-
-def autocorrelation(series: Sequence[Sequence[float]]) -> float | None:
-    """Lag-1 autocorrelation pooled over several series, each centred on its own mean; floor 0, None below 12 values."""
-    if sum(len(each) for each in series) < 12:
-        return None
-    top = bottom = 0.0
-    for each in series:
-        if len(each) < 2:
-            continue
-        mean = fmean(each)
-        bottom += sum((value - mean) ** 2 for value in each)
-        top += sum((a - mean) * (b - mean) for a, b in pairwise(each))
-    return max(0.0, top / bottom) if bottom > 0 else 0.0
-
-
-def merged(units: list[float], calibration: list[float]) -> list[float]:
-    """Blocks of 2, then of 4 units while neighbours are correlated (r1 > 0.2, A/A units included): no sequential test
-    is valid on a correlated series."""
-    for _ in range(2):
-        r1 = autocorrelation([units, calibration])
-        if r1 is None or r1 <= 0.2:
-            break
-        units = [fmean(block) for block in zip(units[0::2], units[1::2], strict=False)]
-        calibration = [fmean(block) for block in zip(calibration[0::2], calibration[1::2], strict=False)]
-    return units
-
-
-def clip_improvements(units: Sequence[float]) -> list[float]:
-    """Pull in improbable improvements (d far below the median), never losses: a candidate that is better on average but
-    now and then twice as slow must keep its bad windows."""
-    if len(units) < 3:
-        return list(units)
-    middle = median(units)
-    mad = median(abs(unit - middle) for unit in units)
-    floor = middle - 3 * 1.4826 * max(mad, 0.01)
-    return [max(unit, floor) for unit in units]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,46 +42,114 @@ class Ruling:
 
 
 def judge(
-    pairs: Sequence[Pair], calibration: Sequence[Pair], *, alpha: float, uneasy: bool, profile: Profile
+    pairs: Sequence[Pair],
+    calibration: Sequence[Pair],
+    *,
+    alpha: float,
+    uneasy: bool,
+    profile: Profile,
+    mei: float,
+    screening: Sequence[Pair] = (),
+    places: Sequence[int] = (),
 ) -> Ruling:
-    """What fresh pairs of one gate say at level `alpha`. Pure in the pairs: call it after every unit."""
-    margin = profile.mei / 3
-    units = clip_improvements(merged(couples(pairs), couples(calibration)))
-    xs = [-unit - margin for unit in units]
-    evidence, bounds = log_e(xs), interval(xs, profile.alpha)
-    effect = fmean(units) if units else None
-    low, high = bounds
-    effect_bounds: Interval = (None, None) if low is None or high is None else (-high - margin, -low - margin)
+    """What fresh pairs of one gate say at level `alpha`. Pure in the pairs: call it after every one. `screening` are
+    the candidate's earlier pairs, which may only speak against it: they count for rare harm. `places` are the
+    placements of the pairs, where the candidate needed a restart: then a placement is the unit."""
+    margin, renewed = mei / 3, any(places)
+    most = profile.most_placements * profile.replace_every if renewed else profile.gate_max_pairs
+    known_r1 = proven_r1(calibration)
+    seen = of_placements(pairs, places, clip=True) if renewed else of_pairs(pairs, known_r1, clip=True)
+    evidence = log_e(seen, -margin)
+    whole = sum(pair.d is not None for pair in pairs)
+    missing = sum(pair.blind for pair in pairs)
 
     def ruling(verdict: Verdict | None, why: str) -> Ruling:
-        return Ruling(verdict, effect, effect_bounds, evidence, len(units), why)
+        return Ruling(verdict, seen.mean if seen else None, interval(seen, profile.alpha), evidence, whole, why)
 
-    missing = sum(pair.d is None for pair in pairs)
-    if missing * 10 > profile.gate_max_pairs:
+    if missing * 10 > most:
         return ruling("Inconclusive", f"{missing} pairs had no data; at most a tenth of a gate may be missing")
-    crossed = evidence >= math.log(1 / (2 * alpha))
-    better = bool(xs) and fmean(xs) > 0
-    if crossed and not better:
-        return ruling("RollBack", "the candidate is proven to be no improvement")
-    enough = len(pairs) - missing >= _least_pairs(uneasy, profile) and missing * 10 <= len(pairs)
-    if crossed and better and enough:
-        slow = sum(pair.d is not None and pair.d > RARE_HARM for pair in pairs)
-        fast = sum(pair.d is not None and pair.d < -RARE_HARM for pair in pairs)
-        if slow > fast:
-            return ruling("Inconclusive", f"better on average, but more than 1.5 times as slow in {slow} windows")
-        return ruling("Keep", f"proven: e-value {math.exp(min(evidence, 700)):.0f} of {1 / (2 * alpha):.1f} needed")
-    if len(xs) >= 3 and not crossed and fmean(xs) + 2.5 * stdev(xs) / math.sqrt(len(xs)) < margin:
-        return ruling("RollBack", "an improvement worth keeping has become improbable")
-    if len(pairs) >= profile.gate_max_pairs:
+    if rare_harm([*screening, *pairs]) >= MOST_RARE:
+        # Where harm is rare and large, a mean with an interval around it would say less than it seems to.
+        why = f"now and then more than 1.5 times as slow: {_slow(screening, pairs)} windows"
+        return replace(ruling("Inconclusive", why), interval=(None, None))
+    if seen is not None:
+        crossed, better = evidence >= math.log(1 / (2 * alpha)), seen.mean < -margin
+        if crossed and not better:
+            return ruling("RollBack", "the candidate is proven to be no improvement")
+        placed = not renewed or len(set(places)) >= profile.least_placements
+        if (
+            crossed
+            and placed
+            and whole >= _least_pairs(uneasy, profile)
+            and missing * 10 <= len(pairs)
+            and both_sides(pairs)
+        ):
+            hindrance = _hindrance(pairs, screening)
+            if not hindrance:
+                need = 1 / (2 * alpha)
+                return ruling("Keep", f"proven: e-value {math.exp(min(evidence, 700)):.0f} of {need:.1f} needed")
+            if len(pairs) >= most:
+                return ruling("Inconclusive", f"better on average, but {hindrance}")
+        if not crossed and futile(seen, margin):
+            return ruling("RollBack", "an improvement worth keeping has become improbable")
+    if len(pairs) >= most:
         return ruling("Inconclusive", f"not proven within {len(pairs)} pairs")
     return ruling(None, "measuring")
+
+
+def futile(seen: Estimate, margin: float) -> bool:
+    """Even `FUTILE_SD` standard errors better than seen would not reach the margin."""
+    return seen.freedom >= 2 and -seen.mean + FUTILE_SD * seen.error < margin
+
+
+def both_sides(pairs: Sequence[Pair]) -> bool:
+    """Whether the pairs were measured both ways round, so that a bias of the arms is known."""
+    return len({pair.side for pair in pairs if pair.d is not None}) == 2
+
+
+def rare_harm(pairs: Sequence[Pair]) -> int:
+    """How many more windows of the candidate were half as slow again as their control than the other way round."""
+    ds = [pair.d for pair in pairs if pair.d is not None]
+    return sum(d > RARE_HARM for d in ds) - sum(d < -RARE_HARM for d in ds)
+
+
+def spread(pairs: Sequence[Pair]) -> float:
+    """Difference of the candidate's effect between the arms (log), each arm against the *same* arm's control windows,
+    so that a bias of the arms cancels. 0 on one arm, or where an arm has not carried both."""
+    levels: dict[str, dict[str, list[float]]] = {}
+    for pair in pairs:
+        for window, level in zip((pair.candidate, pair.control), pair.logs or (), strict=False):
+            levels.setdefault(window.arm, {}).setdefault(window.role, []).append(level)
+    effects = [
+        math.fsum(each["candidate"]) / len(each["candidate"]) - math.fsum(each["control"]) / len(each["control"])
+        for each in levels.values()
+        if each.keys() == {"candidate", "control"}
+    ]
+    return max(effects) - min(effects) if len(effects) > 1 else 0.0
+
+
+def _hindrance(pairs: Sequence[Pair], screening: Sequence[Pair]) -> str:
+    """What forbids a Keep although the mean is proven; empty if nothing does."""
+    if rare_harm([*screening, *pairs]) > 0:
+        return f"more than 1.5 times as slow in {_slow(screening, pairs)} windows"
+    gaps = sum(pair.harmful_gap for pair in pairs)
+    if gaps:
+        return f"{gaps} windows are missing on the candidate only, which may be the bad ones"
+    apart = spread(pairs)
+    if apart >= UNSTABLE:
+        return f"unstable: the arms see effects that differ by {100 * math.expm1(apart):.0f} %"
+    return ""
+
+
+def _slow(screening: Sequence[Pair], pairs: Sequence[Pair]) -> int:
+    return sum(pair.d is not None and pair.d > RARE_HARM for pair in [*screening, *pairs])
 
 
 def _least_pairs(uneasy: bool, profile: Profile) -> int:
     return max(profile.gate_min_pairs, UNEASY_MIN_PAIRS) if uneasy else profile.gate_min_pairs
 
 
-def harmful(units: Sequence[float]) -> bool:
-    """The harm test of promotion and watch: units d of kept against original, beyond a margin of 2 %, e >= 20."""
-    beyond = [unit - HARM_MARGIN for unit in units]
-    return len(beyond) >= 2 and fmean(beyond) > 0 and log_e(beyond) >= math.log(HARM_E)
+def harmful(seen: Estimate | None) -> bool:
+    """The harm test of promotion, watch and hold-back: kept settings are slower than the original beyond a margin of
+    2 %, with e >= 20."""
+    return seen is not None and seen.mean > HARM_MARGIN and log_e(seen, HARM_MARGIN) >= math.log(HARM_E)

@@ -1,28 +1,99 @@
-"""Abort rules: when a trial is stopped at once because of what its users already feel."""
+"""Abort rules: when a trial is stopped at once because of what its users already feel, and when it is not worth going
+on."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, median, median_low
 
 from domain.events import Aborted
 from domain.evidence import Missing, Pair, Reading, Seen
+from domain.robust import winsorised
 from domain.target import Guardrail
 
 WORSE = 0.08  # soft rule: mean(d) beyond this even at its optimistic end
-TRIPLE = math.log(3.0)
+TRIPLE, SIXFOLD = math.log(3.0), math.log(6.0)
 HALF_AGAIN = math.log(1.5)
+CAUTION = 1.5  # standard errors that a soft rule gives away
+MOST_S0 = 0.2
+BOTH = math.log(1.1)  # what is far slower in two windows must show in each of them: a burst is in one
 
 
 def check(
-    pairs: Sequence[Pair], guardrails: Sequence[Guardrail], levels: Mapping[str, float], s0: float
+    pairs: Sequence[Pair],
+    guardrails: Sequence[Guardrail],
+    levels: Mapping[str, float],
+    s0: float,
+    bias: float = 0.0,
+    *,
+    glances: bool = False,
+    known: bool = False,
 ) -> Aborted | None:
     """The first abort rule that the pairs of one trial break, or None. `levels` are the guardrails' values under the
-    original settings, `s0` the sd of a pair's d. More harm never turns an abort into none."""
+    original settings, `s0` the sd of a pair's d, `bias` what the first arm shows above the second under equal settings.
+    With `glances` into each window, one whole window needs to be worse to count alone: harm that lasts was seen before
+    its end. The first window of a candidate that is `known` from earlier ones decides nothing by a little. More harm
+    never turns an abort into none."""
     if not pairs:
         return None
-    last = pairs[-1]
+    broken = _broken(pairs[-1], guardrails, levels)
+    if broken is not None:
+        return broken
+    if len(pairs) >= 2 and pairs[-1].harmful_gap and pairs[-2].harmful_gap:
+        return Aborted("candidate without data", "2 windows in a row missing on the candidate only", "1")
+    return _latency(_without_bias(pairs, bias), s0, SIXFOLD if glances else TRIPLE, known)
+
+
+def glance(
+    slices: Sequence[Pair],
+    guardrails: Sequence[Guardrail],
+    levels: Mapping[str, float],
+    s0: float,
+    headroom: float,
+    bias: float = 0.0,
+    *,
+    known: bool = False,
+) -> Aborted | None:
+    """What the slices of an unfinished window say, oldest first; `s0` is the sd of a slice's d: a broken guardrail, or
+    slices in a row that are beyond the headroom. A candidate that is `known` from whole windows gets three slices, a
+    new one two if they are far beyond."""
+    if not slices:
+        return None
+    broken = _broken(slices[-1], guardrails, levels)
+    if broken is not None:
+        return broken
+    ds = _without_bias(slices, bias)
+    # A burst may lie across two slices, but not across three.
+    for count, least in ((3, headroom),) if known else ((2, headroom + s0 / 2), (3, headroom)):
+        latest = ds[-count:]
+        if len(latest) == count and min(latest) > least:
+            seen, limit = f"{_percent(fmean(latest))} slower", f"{_percent(least)} in {count} slices in a row"
+            return Aborted("beyond the headroom", seen, limit)
+    if len(ds) >= 3 and not known:
+        # The median of three is what a burst in one of them leaves alone; its error is 1.25 times that of the mean.
+        middle, doubt = median(ds[-3:]), 1.25 * CAUTION * s0 / math.sqrt(3)
+        if middle - doubt > WORSE:
+            seen, limit = f"{_percent(middle)} slower", f"{_percent(WORSE)} beyond noise in 3 slices"
+            return Aborted("clearly slower at a glance", seen, limit, beyond=middle > headroom)
+    return None
+
+
+def futile(ds: Sequence[float], s0: float, expected: float | None, doubt: float | None, worth: float) -> bool:
+    """The chance that the true effect is below -`worth` has fallen under 5 %, by what the strategy expected (mean and
+    sd against the incumbent; None: nothing) and by the pairs so far."""
+    if not ds or expected is None or doubt is None:
+        return False
+    prior, data = 1 / max(doubt, 1e-6) ** 2, len(ds) / max(s0, 1e-6) ** 2
+    mean = (prior * expected + data * fmean(ds)) / (prior + data)
+    return (mean + worth) * math.sqrt(prior + data) > 1.645
+
+
+def _without_bias(pairs: Sequence[Pair], bias: float) -> list[float]:
+    return [pair.d - pair.side * bias for pair in pairs if pair.d is not None]
+
+
+def _broken(last: Pair, guardrails: Sequence[Guardrail], levels: Mapping[str, float]) -> Aborted | None:
     for guardrail in guardrails:
         aborted = breach(
             guardrail,
@@ -32,27 +103,27 @@ def check(
         )
         if aborted is not None:
             return aborted
-    if len(pairs) >= 2 and pairs[-1].harmful_gap and pairs[-2].harmful_gap:
-        return Aborted("candidate without data", "2 windows in a row missing on the candidate only", "1")
-    ds = [pair.d for pair in pairs if pair.d is not None]
-    return _latency(ds, s0)
+    return None
 
 
-def _latency(ds: Sequence[float], s0: float) -> Aborted | None:
-    if ds and ds[-1] > TRIPLE:
-        return Aborted("three times the control", f"{math.exp(ds[-1]):.2f} times", "3 times in one window")
+def _latency(ds: Sequence[float], s0: float, once: float, known: bool) -> Aborted | None:
+    if ds and ds[-1] > once:
+        times = f"{math.exp(once):.0f} times"
+        return Aborted(f"more than {times} the control", f"{math.exp(ds[-1]):.2f} times", f"{times} in one window")
+    if len(ds) == 1 and not known and ds[0] - CAUTION * s0 > WORSE:
+        seen = f"{_percent(ds[0])} slower"
+        return Aborted("clearly slower at once", seen, f"{_percent(WORSE)} beyond noise", beyond=False)
     if len(ds) < 2:
         return None
     # Noise lets the rule strike earlier, to find twice as slow within two windows; beyond an sd of 0.2 it would strike
     # at candidates that are no slower at all.
-    two, limit = fmean(ds[-2:]), HALF_AGAIN - 1.5 * min(s0, 0.2) / math.sqrt(2)
-    if two > limit:
+    two, limit = fmean(ds[-2:]), HALF_AGAIN - CAUTION * min(s0, MOST_S0) / math.sqrt(2)
+    if two > limit and min(ds[-2:]) > BOTH:
         return Aborted("far slower in two windows", f"{_percent(two)} slower", f"{_percent(limit)} over 2 windows")
-    optimistic = fmean(ds) - 1.5 * s0 / math.sqrt(len(ds))
-    if optimistic > WORSE:
-        return Aborted(
-            "clearly slower", f"{_percent(fmean(ds))} slower over {len(ds)} pairs", f"{_percent(WORSE)} beyond noise"
-        )
+    slower = fmean(winsorised(ds))
+    if median_low(ds) > WORSE / 2 and slower - CAUTION * s0 / math.sqrt(len(ds)) > WORSE:
+        seen = f"{_percent(slower)} slower over {len(ds)} pairs"
+        return Aborted("clearly slower", seen, f"{_percent(WORSE)} beyond noise", beyond=False)
     return None
 
 

@@ -196,6 +196,10 @@ class Actuator(Protocol):
     def effective(self) -> Settings:
         """The settings in force in the running target; Transient if it cannot be proven."""
 
+    def renew(self) -> None:
+        """Put the arm onto a new placement with the settings that are stored: another node, a re-created pod, a started
+        process. Raises Transient, and Misconfigured for a kind of arm that has no placements."""
+
     def restore(self, stamp: Stamp, expected: str | None) -> Image:
         """Bring the before-image back into force under a new stamp. `expected` None forces."""
 
@@ -219,7 +223,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What should be tried next? `seeds` are tried first, in order."""
+    """What should be tried next? `seeds` are tried first, in order.
+
+    `radius` is that of the trust region around the incumbent (unit cube). `off` is the incumbent's effect, `headroom`
+    how far above it a candidate may be (both log differences; None: anywhere): safe is what uses up at most
+    `safe_share` of it with `safe_sd` sd on top. `careful`: where nothing is safe, nothing is proposed. `mei` is the
+    effect that is worth having."""
 
     space: SearchSpace
     history: tuple[Observation, ...]
@@ -229,12 +238,22 @@ class Request:
     budget: int = 50
     seeds: tuple[Settings, ...] = ()
     radius: float = 0.5
+    off: float = 0.0
+    headroom: float | None = None
+    safe_share: float = 0.6
+    safe_sd: float = 1.5
+    careful: bool = False
+    mei: float = 0.03
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
     """`recommend` is what the strategy would keep if it had to stop now, `effect` and `sd` its estimate of it;
-    `max_ei` the largest expected improvement left. No proposals: the space is exhausted."""
+    `max_ei` the largest expected improvement left. No proposals: the space is exhausted, or nothing in it is safe.
+
+    `expected` and `expected_sd` are what the first proposal promises, `p_bad` the chance that it is beyond the
+    headroom. `simpler` are the recommended settings without what does not seem to matter, if that was not measured yet;
+    `replicate` are settings to measure again, because several are close and the best is in doubt."""
 
     proposals: tuple[Settings, ...]
     recommend: Settings
@@ -242,6 +261,11 @@ class Advice:
     sd: float
     max_ei: float
     why: str
+    expected: float | None = None
+    expected_sd: float | None = None
+    p_bad: float | None = None
+    simpler: Settings | None = None
+    replicate: Settings | None = None
 
 
 class Optimizer(Protocol):

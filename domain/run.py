@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain import phases
+from domain import keeping, phases
 from domain.journal import event_of
 from domain.ports import Record
 from domain.state import Run, apply
@@ -46,7 +46,9 @@ def next_step(run: Run, now: float) -> Step:
         return phases.advise_only(run, now)
 
     if run.final:
-        return phases.watch(run, now)
+        return keeping.finish(run, now)
+    if run.look is not None:
+        return phases.look(run, now)
     if run.gate is not None:
         return phases.gate(run, now)
     if run.trial is not None:

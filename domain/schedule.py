@@ -1,13 +1,15 @@
-"""Which arm carries what, and when: slots of a duet (swapped every window) and of an interleave (ABBA)."""
+"""Which arm carries what, and when: slots of a duet (swapped every few windows) and of an interleave (ABBA)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from random import Random
 
 from domain.events import Measured, Purpose
 from domain.evidence import Missing, Role, Window
-from domain.space import Settings
+from domain.space import SearchSpace, Settings
+from domain.space import same as same_value
 from domain.state import Block, Run, same
 from domain.steps import Apply, Decide, Glance, Measure, Span, Step, Wait
 
@@ -19,20 +21,53 @@ _ABBA: tuple[tuple[Role, ...], ...] = (
 
 
 def next_slot(
-    run: Run, block: Block, *, challenger: Settings, baseline: Settings, purpose: Purpose, now: float
+    run: Run,
+    block: Block,
+    *,
+    challenger: Settings,
+    baseline: Settings,
+    purpose: Purpose,
+    now: float,
+    pause: float = 0.0,
 ) -> Step:
-    """Arrange the arms for the next slot of this block, wait for its end, or read it."""
-    roles = roles_of(run, block)
+    """Arrange the arms for the next slot of this block, wait for its end, or read it. `pause` seconds are let pass
+    since the window before."""
+    renewed = run.target.design == "duet" and needs_restart(run.target.space, challenger, baseline)
+    roles = roles_of(run, block, run.profile.replace_every if renewed else run.profile.swap_every)
+    if purpose == "look":
+        roles = dict.fromkeys(roles, "control")
     wanted = arrangement(run, roles, challenger, baseline)
+    due = renewed and len(block.slots) // run.profile.replace_every >= block.placements
+    return slot(run, block, roles, wanted, purpose, now, pause, renew=due)
+
+
+def needs_restart(space: SearchSpace, ours: Settings, theirs: Settings) -> bool:
+    """Whether the settings differ in a parameter that only a restart activates."""
+    return any(p.cost == "restart" and not same_value(ours[p.name], theirs[p.name]) for p in space.parameters)
+
+
+def slot(
+    run: Run,
+    block: Block,
+    roles: Mapping[str, Role],
+    wanted: Mapping[str, Settings],
+    purpose: Purpose,
+    now: float,
+    pause: float = 0.0,
+    *,
+    renew: bool = False,
+) -> Step:
+    """The next slot of this block with the arms as `wanted`, on new placements if `renew`; windows are read on the arms
+    that have a role."""
     tried_in_vain = run.applying_last - run.applying_since > DRAIN_LIMIT  # a dead worker's pause is no attempt
     if run.applying is not None and tried_in_vain:
         return Decide((_given_up(roles, now),))
     carried = all(label in run.arms and same(run.arms[label], wanted[label]) for label in wanted)
-    if run.applying is not None or not carried:
-        return Apply(wanted, purpose)
-    start = max(run.applied_at + settle(run), run.last_end)
+    if run.applying is not None or not carried or renew:
+        return Apply(wanted, purpose, renew)
+    start = max(run.applied_at + settle(run), run.last_end + pause)
     if not block.slots:
-        start = max(start, block.began) + run.profile.warm_up
+        start = max(start, block.began) + (0.0 if purpose == "look" else run.profile.warm_up)
     end = start + run.profile.window
     readable = end + 2 * run.profile.scrape
     if now < readable:
@@ -42,23 +77,28 @@ def next_slot(
 
 
 def _glance(run: Run, roles: Mapping[str, Role], readable: float, now: float) -> Step:
-    """While a slot lasts: nothing, or a look at what users feel since the change."""
+    """While a slot lasts: nothing, or a look at what users feel since the change, in the last three slices."""
     period = run.profile.glance
-    if not period or readable - now <= period:
+    if not period or "candidate" not in roles.values():
         return Wait(readable)
-    if now - run.applied_at < period:
-        return Wait(run.applied_at + period)
-    spans = tuple(Span(label, role, now - period, now) for label, role in roles.items())
-    return Glance(spans, now + period)
+    since = run.applied_at
+    looks = math.floor((now - since) / period + 1e-6)
+    if looks < 1 or (run.last_end > since and now - run.last_end < period - 1e-6):
+        return Wait(min(readable, max(since + period, run.last_end + period)))
+    following = max(since + (looks + 1) * period, now + period / 2)
+    slices = [now - back * period for back in range(min(looks, 3), 0, -1)]
+    spans = tuple(Span(label, role, start, start + period) for start in slices for label, role in roles.items())
+    return Glance(spans, min(following, readable))
 
 
-def roles_of(run: Run, block: Block) -> dict[str, Role]:
-    """The role of each measured arm in the next slot: the order of the first is drawn by lot."""
+def roles_of(run: Run, block: Block, swap_every: int) -> dict[str, Role]:
+    """The role of each measured arm in the next slot: the order of the first is drawn by lot. A duet swaps every
+    `swap_every` slots; one arm goes candidate, control, control, candidate or the other way round."""
     index, lot = len(block.slots), Random(f"{run.opened.seed}/{block.began}").randrange(2)
     labels = [arm.label for arm in run.target.arms]
     if run.target.design == "interleave":
         return {labels[0]: _ABBA[lot][index % 4]}
-    first = (index + lot) % 2
+    first = (index // swap_every + lot) % 2
     return {labels[first]: "candidate", labels[1 - first]: "control"}
 
 

@@ -10,49 +10,57 @@ import math
 from collections.abc import Sequence
 from statistics import StatisticsError, correlation, fmean, median, pstdev, stdev
 
+from domain.estimate import autocorrelation, of_pairs
 from domain.events import Calibrated, Screened
 from domain.evidence import Pair, Reading
-from domain.gate import autocorrelation
+from domain.robust import winsorised
 from domain.state import Run, Trial
 
+TRUSTED_FREEDOM = 12
+BIAS_LEAST = 8  # A/A pairs from which on a bias of the arms, or the noise, is taken at its word
+MEI_PER_SD = 0.6  # the least minimum effect of interest, in sd of a pair: what 40 pairs prove about every second time
 BETA_PRIOR, BETA_WEIGHT, BETA_LEAST = 0.5, 4, 8
 ABORTED_EFFECT, ABORTED_SD = 0.08, 0.05
 
 
 def noise(run: Run) -> float:
-    """s0: sd of a pair's d, the larger of the family's prior and what A/A and trials showed (pooled)."""
-    groups = [_ds(trial.block.pairs()) for trial in run.trials]
-    if run.calibrated is not None:
-        groups.append(_ds(run.calibrated.pairs))
-    squares = [(value - fmean(group)) ** 2 for group in groups if len(group) >= 2 for value in group]
-    freedom = sum(len(group) - 1 for group in groups if len(group) >= 2)
-    pooled = math.sqrt(sum(squares) / freedom) if freedom >= 3 else 0.0
-    return max(run.profile.prior_sd, pooled)
+    """s0: sd of a pair's d as A/A and trials showed it (pooled); below twelve degrees of freedom at least the prior."""
+    pool = run.noise
+    pooled = math.sqrt(pool.squares / pool.freedom) if pool.freedom >= 3 else 0.0
+    return pooled if pool.freedom >= TRUSTED_FREEDOM else max(run.profile.prior_sd, pooled)
 
 
-def screened(run: Run, trial: Trial, *, aborted: bool = False) -> Screened | None:
-    """The trial's effect against the incumbent; None if it has no usable pair. An aborted trial is censored: at least
-    0.08 worse, with a deliberately vague variance."""
+def slice_noise(run: Run) -> float:
+    """The same for a glance, which is shorter than a window: noise that averages out, as the square root of time."""
+    return noise(run) * math.sqrt(run.profile.window / run.profile.glance) if run.profile.glance else noise(run)
+
+
+def censored(run: Run, trial: Trial, slices: Sequence[float] = ()) -> Screened:
+    """The effect of an aborted trial: at least 0.08 worse, with a deliberately vague variance. `slices` are the d of
+    glances into a window that was never finished."""
+    ds = _ds(trial.block.pairs(), run.bias)
+    if slices:
+        # A glance counts for its share of a window, and what it saw last is why the trial was stopped.
+        ds = [fmean(slices)]
+    observed = fmean(ds) if ds else ABORTED_EFFECT
+    variance = noise(run) ** 2 / max(1, len(ds)) + ABORTED_SD**2
+    return Screened(trial.number, max(observed, ABORTED_EFFECT), variance, len(trial.block.pairs()))
+
+
+def screened(run: Run, trial: Trial) -> Screened | None:
+    """The trial's effect against the incumbent; None if it has no usable pair."""
     pairs = [pair for pair in trial.block.pairs() if pair.d is not None]
     s0 = noise(run)
-    if aborted:
-        observed = fmean(_ds(pairs)) if pairs else ABORTED_EFFECT
-        variance = s0**2 / max(1, len(pairs)) + ABORTED_SD**2
-        return Screened(trial.number, max(observed, ABORTED_EFFECT), variance, len(pairs))
     if not pairs:
         return None
-    ds = winsorised(_ds(pairs))
-    effect = fmean(ds) + (1 - beta(run)) * (_control_mean(pairs) - _control_level(run))
+    ds = winsorised(_ds(pairs, run.bias))
+    share = beta(run)
+    effect = fmean(ds)
+    if share < 1:
+        effect += (1 - share) * (_control_mean(pairs, run.bias) - _control_level(run))
     own = stdev(ds) ** 2 if len(ds) >= 2 else s0**2
     variance = (0.5 * own + 0.5 * s0**2) / len(ds)
     return Screened(trial.number, effect, variance, len(ds))
-
-
-def winsorised(ds: Sequence[float]) -> list[float]:
-    """Both tails pulled in to median +- 3 robust sd."""
-    middle = median(ds)
-    reach = 3 * 1.4826 * max(median(abs(d - middle) for d in ds), 0.01)
-    return [min(max(d, middle - reach), middle + reach) for d in ds]
 
 
 def beta(run: Run) -> float:
@@ -63,7 +71,7 @@ def beta(run: Run) -> float:
     ours: list[float] = []
     theirs: list[float] = []
     for trial in run.trials:
-        ys = _logs(trial.block.pairs())
+        ys = _logs(trial.block.pairs(), run.bias)
         if len(ys) >= 2:
             ours += [y[0] - fmean(each[0] for each in ys) for y in ys]
             theirs += [y[1] - fmean(each[1] for each in ys) for y in ys]
@@ -96,6 +104,9 @@ def calibrated(run: Run, past: Sequence[Pair], skew: float = 0.0) -> Calibrated:
     r1 = autocorrelation([ds])
     if r1 is not None and r1 - 1.645 / math.sqrt(max(1, len(ds) // 4)) > 0.2:
         fault = f"neighbouring windows are correlated ({r1:.2f}); use longer windows"
+    arms = of_pairs(pairs)
+    if arms is not None and abs(arms.mean) - 1.96 * arms.error > run.profile.mei / 2:
+        fault = f"identical arms differ by {100 * math.expm1(arms.mean):+.1f} % whichever is called the candidate"
     if abs(skew) > run.profile.window / 10:
         fault = f"Prometheus' clock is {skew:+.1f} s from ours, so windows would be read at the wrong time"
     healthy, noticed = _levels([pair for pair in past if pair.d is not None])
@@ -104,13 +115,22 @@ def calibrated(run: Run, past: Sequence[Pair], skew: float = 0.0) -> Calibrated:
         sd=stdev(ds) if len(ds) >= 2 else run.profile.prior_sd,
         r1=r1 or 0.0,
         correlation=_arm_correlation(pairs),
-        offset=fmean(ds) if ds else 0.0,
+        offset=arms.mean if arms is not None else fmean(ds) if ds else 0.0,
         levels=levels,
         uneasy=_uneasy(ds, r1),
         fault=fault,
         healthy=healthy,
         noticed=noticed,
+        bias=arms.bias if arms is not None and len(ds) >= BIAS_LEAST else 0.0,
+        mei=_shown(run, pairs),
     )
+
+
+def _shown(run: Run, pairs: Sequence[Pair]) -> float:
+    """The minimum effect of interest: the profile's, raised to what 40 pairs can show at this noise."""
+    seen = of_pairs(pairs)
+    ds = winsorised(_ds(pairs, seen.bias if seen is not None else 0.0))
+    return max(run.profile.mei, MEI_PER_SD * stdev(ds)) if len(ds) >= BIAS_LEAST else run.profile.mei
 
 
 def _uneasy(ds: Sequence[float], r1: float | None) -> bool:
@@ -128,7 +148,7 @@ def _uneasy(ds: Sequence[float], r1: float | None) -> bool:
 def _levels(pairs: Sequence[Pair]) -> tuple[float | None, float | None]:
     """The objective when it was healthy (the lower quarter of the past windows) and when the run began (the last two
     pairs), as plain values."""
-    ys = [math.exp((ours + theirs) / 2) for ours, theirs in _logs(pairs)]
+    ys = [math.exp((ours + theirs) / 2) for ours, theirs in _logs(pairs, 0.0)]
     if not ys:
         return None, None
     return sorted(ys)[len(ys) // 4], fmean(ys[-2:])
@@ -151,23 +171,18 @@ def _arm_correlation(pairs: Sequence[Pair]) -> float | None:
         return None
 
 
-def _ds(pairs: Sequence[Pair]) -> list[float]:
-    return [pair.d for pair in pairs if pair.d is not None]
+def _ds(pairs: Sequence[Pair], bias: float = 0.0) -> list[float]:
+    return [pair.d - pair.side * bias for pair in pairs if pair.d is not None]
 
 
-def _logs(pairs: Sequence[Pair]) -> list[tuple[float, float]]:
-    """(log candidate, log control) of the pairs that have both."""
-    return [
-        (math.log(pair.candidate.objective.value), math.log(pair.control.objective.value))
-        for pair in pairs
-        if pair.d is not None
-        and isinstance(pair.candidate.objective, Reading)
-        and isinstance(pair.control.objective, Reading)
-    ]
+def _logs(pairs: Sequence[Pair], bias: float) -> list[tuple[float, float]]:
+    """(log candidate, log control) of the pairs that have both, half of the arms' bias taken off each."""
+    levels = [(pair.logs, pair.side * bias / 2) for pair in pairs]
+    return [(each[0] - half, each[1] + half) for each, half in levels if each is not None]
 
 
-def _control_mean(pairs: Sequence[Pair]) -> float:
-    return fmean(theirs for _, theirs in _logs(pairs))
+def _control_mean(pairs: Sequence[Pair], bias: float) -> float:
+    return fmean(theirs for _, theirs in _logs(pairs, bias))
 
 
 def _control_level(run: Run) -> float:
@@ -175,4 +190,4 @@ def _control_level(run: Run) -> float:
     since = run.trials[-1].block.began - 1800.0
     first = max((trial.number for trial in run.trials if trial.gated), default=0)
     recent = [t for t in run.trials if t.block.began >= since and t.number > first] or [run.trials[-1]]
-    return fmean(theirs for trial in recent for _, theirs in _logs(trial.block.pairs()))
+    return fmean(theirs for trial in recent for _, theirs in _logs(trial.block.pairs(), run.bias))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Literal
 
 from domain.events import (
@@ -17,8 +18,11 @@ from domain.events import (
     Event,
     GateOpened,
     Heard,
+    HeldBack,
     Imaged,
     Judged,
+    Looked,
+    Looking,
     Measured,
     Opened,
     Promoted,
@@ -31,6 +35,7 @@ from domain.events import (
 )
 from domain.evidence import Pair, Window
 from domain.profile import Profile
+from domain.robust import winsorised
 from domain.space import Settings
 from domain.target import Target
 
@@ -42,19 +47,33 @@ def same(a: Settings, b: Settings) -> bool:
 
 @dataclass(slots=True)
 class Block:
-    """Slots measured for one purpose: a trial, a gate, the watch."""
+    """Slots measured for one purpose: a trial, a gate, a look, the watch. `exposed` are the user-weighted seconds in
+    which its challenger served: time times the share of the arms that carried it."""
 
     began: float
     slots: list[tuple[Window, ...]] = field(default_factory=list)
+    exposed: float = 0.0
+    exposed_at_last: float = 0.0  # when the last window, and the one before it, had been read
+    exposed_before_last: float = 0.0
+    placements: int = 0  # how often the arms were put onto new ones
+    places: list[int] = field(default_factory=list)  # the placement of each pair
+    _pairs: list[Pair] = field(default_factory=list)
+    _open: Window | None = None
+
+    def add(self, windows: tuple[Window, ...]) -> None:
+        """One slot more. A duet's slot is a pair; interleaved, two slots of one arm make a pair."""
+        self.slots.append(windows)
+        for window in windows:
+            if self._open is None or self._open.role == window.role:
+                self._open = window
+            else:
+                self._pairs.append(Pair(*sorted((self._open, window), key=lambda each: each.role)))
+                self.places.append(self.placements)
+                self._open = None
 
     def pairs(self) -> list[Pair]:
-        """A duet's slot is a pair; interleaved, two slots of one arm make a pair."""
-        windows = [window for slot in self.slots for window in slot]
-        return [
-            Pair(*sorted(two, key=lambda window: window.role))
-            for two in zip(windows[0::2], windows[1::2], strict=False)
-            if two[0].role != two[1].role
-        ]
+        """The pairs so far, oldest first. The list grows with the block: do not change it."""
+        return self._pairs
 
 
 @dataclass(slots=True)
@@ -68,6 +87,8 @@ class Trial:
     effect: float | None = None
     variance: float | None = None
     gated: bool = False
+    expected: tuple[float | None, float | None] = (None, None)  # effect against the incumbent of then, and its sd
+    beyond: bool = False  # stopped because its users were beyond what the target allows
 
 
 @dataclass(slots=True)
@@ -75,6 +96,15 @@ class Gate:
     opened: GateOpened
     block: Block
     judged: Judged | None = None
+    beyond: bool = False
+
+
+@dataclass(slots=True)
+class Noise:
+    """Squares and degrees of freedom of the pairs' d around their own means, A/A and trials pooled."""
+
+    squares: float = 0.0
+    freedom: int = 0
 
 
 @dataclass(slots=True)
@@ -102,8 +132,20 @@ class Run:
     touched: bool = False
     refusal: Applying | None = None  # the last intention that the target refused
     promoted: bool = False
+    promoting: Block | None = None  # the harm test of the last step that was not to every arm
+    steps: int = 0  # steps of the promotion that were taken and tested
     watching: Block | None = None
     watched: Watched | None = None
+    holding: Block | None = None
+    held: list[HeldBack] = field(default_factory=list)
+    look: Block | None = None  # the open look at the original settings
+    looks: list[Block] = field(default_factory=list)
+    looked_on: int = -1  # number of trials when the last look ended
+    recovered: Looked | None = None
+    noise: Noise = field(default_factory=lambda: Noise())
+    exposing: Block | None = None  # whose challenger serves, since when, on what share of the arms
+    exposed_since: float = 0.0
+    exposed_share: float = 0.0
     last_end: float = 0.0  # end of the last measured window
     stop: str | None = None
     approved: bool = False
@@ -147,7 +189,18 @@ class Run:
     @property
     def final(self) -> bool:
         """Promotion or watch has begun: no more trials."""
-        return self.watching is not None
+        return self.promoting is not None
+
+    @property
+    def mei(self) -> float:
+        """Minimum effect of interest: the profile's, or the least that a gate can show in this noise."""
+        shown = self.calibrated.mei if self.calibrated is not None else None
+        return self.profile.mei if shown is None else shown
+
+    @property
+    def bias(self) -> float:
+        """What the first arm shows above the second under equal settings (log difference)."""
+        return self.calibrated.bias if self.calibrated is not None else 0.0
 
     @property
     def max_trials(self) -> int:
@@ -186,30 +239,42 @@ def apply(run: Run, event: Event, time: float) -> None:
             run.arms = dict(event.settings)
         case Calibrated():
             run.calibrated = event
+            _pool(run, event.pairs)
         case Advised():
             run.advice, run.advised_on = event, len(run.trials) + len(run.gates)
             run.dull = run.dull + 1 if event.max_ei < run.profile.mei / 3 else 0
         case Proposed():
-            run.trials.append(Trial(event.trial, event.settings, Block(time)))
+            mu = event.mu - run.off if event.mu is not None else None
+            run.trials.append(Trial(event.trial, event.settings, Block(time), expected=(mu, event.sd)))
             run.refusal = None
         case Applying():
             run.applying_since, run.applying_last = (run.applying_since if run.applying else time), time
             run.applying = event
             run.generation, run.touched = max(run.generation, event.generation), True
-            if event.purpose == "promote" and run.watching is None:
-                run.watching = Block(time)
+            if _strange(run, event.arms) > _strange(run, run.arms):
+                _expose(run, event.arms, time)  # the write may come to pass although its outcome is never told
+            if event.purpose == "promote" and run.promoting is None:
+                run.promoting = Block(time)
         case Applied():
+            _expose(run, event.arms, time)
+            block = _block(run)
+            if run.applying is not None and run.applying.renew and block is not None:
+                block.placements += 1
             run.arms, run.applied_at, run.applying = event.arms, time, None
         case Refused():
+            _expose(run, {}, time)
             run.refusal, run.applying, run.arms = run.applying, None, {}
             if run.trial is not None:
                 run.trial.status = "refused"
         case Measured():
-            _measure(run, event)
+            _measure(run, event, time)
             run.applying_since = time
         case Aborted():
-            if run.trial is not None:
-                run.trial.status = "aborted"
+            trial, gate = run.trial, run.gate
+            if trial is not None:
+                trial.status, trial.beyond = "aborted", event.beyond
+            elif gate is not None:
+                gate.beyond = event.beyond
         case Screened():
             _screened(run, event)
         case GateOpened():
@@ -218,13 +283,25 @@ def apply(run: Run, event: Event, time: float) -> None:
         case Judged():
             _judged(run, event)
         case Promoted():
-            run.incumbent, run.promoted = event.settings, True
+            run.incumbent, run.steps, run.promoting = event.settings, run.steps + 1, Block(time)
+            if event.everywhere:
+                run.promoted, run.watching = True, Block(time)
         case Watched():
-            run.watched = event
+            run.watched, run.holding = event, Block(time)
+        case HeldBack():
+            run.held.append(event)
+        case Looking():
+            run.look = Block(time)
+        case Looked():
+            if run.look is not None:
+                run.looks.append(run.look)
+            run.look, run.looked_on = None, len(run.trials)
+            run.recovered = event if event.recovered else run.recovered
         case Restoring():
             run.restoring, run.touched = event, True
             run.generation = max(run.generation, event.generation)
         case Restored():
+            _expose(run, {}, time)
             run.restored, run.applying = event, None
         case Conflicted():
             run.conflict = event
@@ -247,18 +324,46 @@ def _hear(run: Run, event: Heard) -> None:
 
 
 def _block(run: Run) -> Block | None:
-    if run.watching is not None:
-        return run.watching
+    if run.watched is not None:
+        return run.holding
+    if run.final:
+        return run.watching if run.promoted else run.promoting
+    if run.look is not None:
+        return run.look
     if run.gate is not None:
         return run.gate.block
     return run.trial.block if run.trial is not None else None
 
 
-def _measure(run: Run, event: Measured) -> None:
+def _measure(run: Run, event: Measured, time: float) -> None:
     block = _block(run)
     if block is not None:
-        block.slots.append(event.windows)
+        block.add(event.windows)
+        _expose(run, run.arms, time)
+        block.exposed_before_last, block.exposed_at_last = block.exposed_at_last, block.exposed
     run.last_end = max(window.end for window in event.windows)
+
+
+def _expose(run: Run, arms: Mapping[str, Settings], time: float) -> None:
+    """What served until now is charged to its block; what is carried from now on belongs to the open one."""
+    if run.exposing is not None:
+        run.exposing.exposed += (time - run.exposed_since) * run.exposed_share
+    strange = _strange(run, arms)
+    run.exposing = _block(run) if strange and not run.final and run.look is None else None
+    run.exposed_since, run.exposed_share = time, strange / max(1, len(arms))
+
+
+def _strange(run: Run, arms: Mapping[str, Settings]) -> int:
+    return sum(not same(settings, run.incumbent) for settings in arms.values())
+
+
+def _pool(run: Run, pairs: Sequence[Pair]) -> None:
+    """Outliers are pulled in first: one of them would make every later abort late."""
+    ds = winsorised([pair.d - pair.side * run.bias for pair in pairs if pair.d is not None])
+    if len(ds) >= 2:
+        mean = fmean(ds)
+        run.noise.squares += sum((d - mean) ** 2 for d in ds)
+        run.noise.freedom += len(ds) - 1
 
 
 def _trial(run: Run, number: int) -> Trial:
@@ -268,6 +373,7 @@ def _trial(run: Run, number: int) -> Trial:
 def _screened(run: Run, event: Screened) -> None:
     trial = _trial(run, event.trial)
     trial.effect, trial.variance = event.effect + run.off, event.variance
+    _pool(run, trial.block.pairs())
     if trial.status == "open":
         trial.status = "measured"
 

@@ -61,10 +61,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Put these settings on the arms (label → settings), conditionally, and read back."""
+    """Put these settings on the arms (label → settings), conditionally, and read back. With `renew`, every arm is then
+    put onto a new placement."""
 
     arms: Mapping[str, Settings]
     purpose: Purpose
+    renew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """Read these unfinished windows for the hard abort rules only, and look again at `until` (Unix seconds)."""
+    """Read these slices of an unfinished slot, oldest first, for the abort rules only; look again at `until` (Unix
+    seconds)."""
 
     spans: tuple[Span, ...]
     until: float

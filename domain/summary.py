@@ -10,6 +10,7 @@ from domain.events import (
     Closed,
     Event,
     GateOpened,
+    HeldBack,
     Imaged,
     Interval,
     Judged,
@@ -27,7 +28,7 @@ from domain.state import same
 
 _READ = frozenset(
     kind.__name__
-    for kind in (Opened, Imaged, Proposed, GateOpened, Judged, Promoted, Restored, Watched, Closed)
+    for kind in (Opened, Imaged, Proposed, GateOpened, Judged, Promoted, Restored, Watched, HeldBack, Closed)
 )  # fmt: skip
 
 
@@ -42,7 +43,8 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """One gate. `verdict` is empty while it is open; `effect` and `interval` are log differences, below 0 better."""
+    """One gate. `verdict` is empty while it is open; `effect` and `interval` are log differences, below 0 better;
+    `pairs` are those that had both numbers."""
 
     gate: int
     trial: int
@@ -51,7 +53,7 @@ class GateResult:
     effect: float | None = None
     interval: Interval = (None, None)
     log_e: float | None = None
-    units: int = 0
+    pairs: int = 0
     why: str = ""
 
 
@@ -67,10 +69,11 @@ class Change:
 class Summary:
     """Times are Unix seconds; effects log differences of the objective to be minimised, below 0 better.
 
-    `effect` and `interval` are the reported ones, of the watch; None where nothing was watched. `settings_before` and
-    `settings_after` hold one mapping (parameter → value) where all arms agree; arms that differed are in
-    `arms_before`. `settings_after` is empty while the run is open and after a conflict, when nobody of ours knows.
-    `windows` counts measured windows of trials, gates and watch. `unread` counts records of a newer version.
+    `effect` and `interval` are what the run claims: those of the watch that confirmed the kept settings. They are None
+    and open where nothing was kept, and where the hold-back did not show the gain any more. `watched` is what the watch
+    saw, claimed or not. `settings_before` and `settings_after` hold one mapping (parameter → value) where all arms
+    agree; arms that differed are in `arms_before`. `settings_after` is empty while the run is open, and after a
+    conflict, when nobody of ours knows. `windows` counts all measured windows, `unread` records of a newer version.
     """
 
     run: str
@@ -91,6 +94,8 @@ class Summary:
     gates: tuple[GateResult, ...] = ()
     effect: float | None = None
     interval: Interval = (None, None)
+    watched: Watched | None = None
+    held: HeldBack | None = None
     settings_before: Settings = field(default_factory=dict)
     arms_before: Mapping[str, Settings] = field(default_factory=dict)
     settings_after: Settings = field(default_factory=dict)
@@ -141,6 +146,7 @@ class _Seen:
         self.gates: dict[int, GateResult] = {}
         self.promoted: Settings | None = None
         self.watched: Watched | None = None
+        self.held: HeldBack | None = None
         self.closed: Closed | None = None
 
     def take(self, event: Event, time: float) -> None:
@@ -161,6 +167,8 @@ class _Seen:
                 self.promoted = None
             case Watched():
                 self.watched = event
+            case HeldBack():
+                self.held = event
             case Closed():
                 self.closed, self.ended = event, time
 
@@ -171,7 +179,7 @@ class _Seen:
         after: Settings = {}
         if outcome and outcome != "conflict":
             after = self.promoted if self.promoted is not None else before
-        watched = self.watched
+        watched = self.watched if outcome in ("kept", "") and claimed(self.watched, self.held) else None
         return Summary(
             run=opened.run if opened else self.info.run,
             target=opened.target.name if opened else self.info.target,
@@ -191,6 +199,8 @@ class _Seen:
             gates=tuple(self.gates.values()),
             effect=watched.effect if watched else None,
             interval=watched.interval if watched else (None, None),
+            watched=self.watched,
+            held=self.held,
             settings_before=before,
             arms_before={} if before or not arms else arms,
             settings_after=after,
@@ -201,6 +211,13 @@ class _Seen:
             hashes=hashes,
             unread=unread,
         )
+
+
+def claimed(watched: Watched | None, held: HeldBack | None) -> bool:
+    """Whether an effect may be claimed: the watch confirmed the gate, and the hold-back, if there was one, agrees."""
+    if watched is None or watched.harmful or not watched.confirmed:
+        return False
+    return held is None or (not held.harmful and held.interval[1] is not None and held.interval[1] < 0)
 
 
 def common(arms: Mapping[str, Settings]) -> Settings:

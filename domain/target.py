@@ -47,11 +47,13 @@ class Guardrail:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a run may cost. `cooldown` and `seconds` in seconds; None takes the profile's number."""
+    """How much a run may cost. `cooldown` and `seconds` in seconds; None takes the profile's number. `harm` is the
+    other budget: user-weighted seconds beyond a guardrail or the headroom that the trials of one run may cause."""
 
     cooldown: float = 6 * 3600.0
     trials: int | None = None
     seconds: float | None = None
+    harm: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

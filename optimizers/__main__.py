@@ -48,6 +48,10 @@ def answer(chosen: Optimizer, line: str) -> dict[str, Any]:
         "estimate": {"effect": advice.effect, "sd": advice.sd},
         "max_ei": advice.max_ei,
         "why": advice.why,
+        "expected": None if advice.expected is None else {"effect": advice.expected, "sd": advice.expected_sd},
+        "p_bad": advice.p_bad,
+        "simpler": None if advice.simpler is None else to_json(advice.simpler),
+        "replicate": None if advice.replicate is None else to_json(advice.replicate),
     }
 
 
@@ -86,10 +90,34 @@ def read(line: str) -> Request:
         budget=int(data.get("budget", 50)),
         seeds=tuple(data.get("seeds", ())),
         radius=float(data.get("radius", 0.5)),
+        off=_number(data, "off", 0.0),
+        headroom=None if data.get("headroom") is None else _number(data, "headroom", 0.0),
+        careful=data.get("careful") is True,
+        mei=_number(data, "mei", 0.03),
     )
 
 
-_FIELDS = ("space", "history", "incumbent", "seed", "n", "budget", "seeds", "radius")
+def _number(data: Mapping[str, Any], name: str, otherwise: float) -> float:
+    value = data.get(name, otherwise)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Misconfigured(f"{name} is {value!r}; it must be a number")
+    return float(value)
+
+
+_FIELDS = (
+    "space",
+    "history",
+    "incumbent",
+    "seed",
+    "n",
+    "budget",
+    "seeds",
+    "radius",
+    "off",
+    "headroom",
+    "careful",
+    "mei",
+)
 
 
 def _space(data: Any) -> SearchSpace:

@@ -1,4 +1,4 @@
-"""Uniform sampling inside the constraints: the honest baseline, and the fallback without mathematics."""
+"""Uniform sampling inside the region and the constraints: the honest baseline."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import math
 from random import Random
 
 from domain.ports import Advice, Observation, Request
-from domain.space import Settings, check, sample, size
+from domain.space import Settings, check
+from optimizers.region import decoded, draw
 from optimizers.seeding import equal, first_proposals, known, usable
 
-TRIES = 200
+POOL = 200
 PRIOR_SD = 0.1  # of effects over a space nobody knows
 
 
@@ -27,17 +28,16 @@ class RandomSearch:
 
 
 def _fresh(request: Request, n: int, taken: list[Settings]) -> list[Settings]:
-    rng = Random(request.seed)
     tried = [each.settings for each in request.history] + list(taken)
-    limit = size(request.space)
+    rows = draw(request.space, request.incumbent, request.radius, request.seed, POOL)
+    order = list(range(len(rows)))
+    Random(request.seed).shuffle(order)
     fresh: list[Settings] = []
-    for _ in range(TRIES * n):
-        if len(fresh) == n or (limit is not None and len(tried) >= limit):
+    for _, settings in decoded(request.space, rows[order], tried, request.incumbent):
+        if len(fresh) == n:
             break
-        settings = sample(request.space, rng, 1)[0]
-        if not known(settings, tried):
+        if not known(settings, fresh):
             fresh.append(settings)
-            tried.append(settings)
     return fresh
 
 

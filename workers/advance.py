@@ -207,7 +207,19 @@ class _Step:
             case Ask(request):
                 advice = self.ports.optimizer(run.target.strategy).advise(request)
                 proposal = advice.proposals[0] if advice.proposals else None
-                told = Advised(advice.recommend, advice.effect, advice.sd, advice.max_ei, advice.why, proposal)
+                told = Advised(
+                    advice.recommend,
+                    advice.effect,
+                    advice.sd,
+                    advice.max_ei,
+                    advice.why,
+                    proposal,
+                    advice.p_bad,
+                    advice.expected,
+                    advice.expected_sd,
+                    advice.simpler,
+                    advice.replicate,
+                )
                 self._append([told], due=now)
             case Apply():
                 self._apply(run, step)
@@ -241,11 +253,13 @@ class _Step:
         now = self.ports.clock.now()
         generation = self._next_generation()
         self._protect(run)
-        self._append([Applying(dict(step.arms), generation, step.purpose)], due=now)
+        self._append([Applying(dict(step.arms), generation, step.purpose, step.renew)], due=now)
         label, stamp = "", Stamp(self.lease.run, generation)
         try:
             for label, settings in step.arms.items():
                 self.images[label] = self.arms[label].write(settings, stamp, self.images[label].version)
+                if step.renew:
+                    self.arms[label].renew()
         except Rejected as refusal:
             self._append([Refused(dict(step.arms[label]), str(refusal))], due=self.ports.clock.now())
             self._reread()

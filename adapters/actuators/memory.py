@@ -44,6 +44,7 @@ class MemoryArm:
         self._refused: list[Settings] = []
         self.set_aside: list[str] = []
         self.calls: list[str] = []
+        self.placements = 0  # how often the arm moved to a new one
 
     # --- the port ----------------------------------------------------------------------------------------------------
 
@@ -77,6 +78,10 @@ class MemoryArm:
             raise Rejected(f"refused: {dict(settings)}")
         self._put(settings, stamp)
         return self.read()
+
+    def renew(self) -> None:
+        self.calls.append("renew")
+        self.placements += 1
 
     def effective(self) -> Settings:
         self.calls.append("effective")

@@ -58,6 +58,10 @@ class NginxArm:
             self._activate(content, body, stamp)
         return self.read()
 
+    def renew(self) -> None:
+        """nginx activates everything by a reload, so no candidate ever needs a new placement."""
+        raise Misconfigured(f"{self._config}: an nginx arm has no placements; its settings need a reload only")
+
     def effective(self) -> Settings:
         content = self._content()
         if self._carried() != content.digest:

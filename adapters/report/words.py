@@ -1,4 +1,4 @@
-"""Sentences of the report: what happened, what was noticed, how it ended, what a person can do now."""
+"""Sentences of the report: what happened, what was noticed, and what a person can do now."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from domain import budget
 from domain.evidence import Reading, Seen
 from domain.space import Settings, Value
 from domain.state import Run
@@ -51,8 +52,10 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if minutes:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{rest} s"
 
 
 def written(value: Value | None) -> str:
@@ -76,6 +79,16 @@ def difference(before: Settings, after: Settings) -> str:
     return ", ".join(f"{name} {written(each.before)} → {written(each.after)}" for name, each in found.items())
 
 
+def gain(effect: float) -> str:
+    """A gain (a positive log difference) in percent of the objective that is minimised: `3.0 %`."""
+    return f"{-100 * math.expm1(-effect):.1f} %"
+
+
+def level(value: float, unit: str) -> str:
+    """A value of the objective with its unit."""
+    return f"{1000 * value:.0f} ms" if unit == "s" and value < 10 else f"{value:.4g} {unit}".strip()
+
+
 def objective(summary: Summary) -> str:
     return "The objective (lower is better)" if summary.minimise else "The objective (higher is better)"
 
@@ -86,7 +99,10 @@ def headline(run: Run, summary: Summary) -> tuple[str, str]:
     match summary.outcome:
         case "kept":
             if summary.effect is None:
-                return (f"{target} keeps new settings", "The gate proved them; the watch afterwards could not be read.")
+                return (
+                    f"{target} keeps new settings, without a claim",
+                    "A gate proved them and the watch confirmed it, but later the gain did not show any more.",
+                )
             spread = interval_text(summary.interval, minimise=summary.minimise)
             return (
                 f"{target}: objective {effect}, proven and kept",
@@ -96,9 +112,17 @@ def headline(run: Run, summary: Summary) -> tuple[str, str]:
         case "nothing_to_gain":
             return (f"Nothing to gain on {target}", f"No candidate proved better by what is worth keeping. {best}")
         case "inconclusive":
+            if run.watched is not None:
+                return (
+                    f"Not confirmed on {target}",
+                    "A gate proved new settings; on fresh pairs afterwards the gain did not show, so nothing is kept.",
+                )
             return (f"Not proven on {target}", f"The best candidate was not proven, so it was not kept. {best}")
         case "recovered":
-            return (f"{target} recovered without a change", "The original settings are back at their healthy level.")
+            return (
+                f"{target} recovered without a change",
+                "The signal went away under the original settings, so no setting gets the credit.",
+            )
         case "refused":
             return (f"Nothing was tried on {target}", "The run was refused before any candidate was written.")
         case "restored":
@@ -127,7 +151,7 @@ def _levels(run: Run, summary: Summary) -> str:
     theirs = _mean([pair.control.objective for pair in pairs if pair.d is not None], summary.minimise)
     if ours is None or theirs is None:
         return ""
-    return f"; on average {_level(theirs, summary.unit)} with the original, {_level(ours, summary.unit)} with the kept"
+    return f"; on average {level(theirs, summary.unit)} with the original, {level(ours, summary.unit)} with the kept"
 
 
 def _mean(seen: Sequence[Seen], minimise: bool) -> float | None:
@@ -152,9 +176,11 @@ def tiles(run: Run, summary: Summary) -> list[tuple[str, str, str]]:
             f"{change:+.1f} %".replace("-", "−"),
             interval_text(summary.interval, minimise=summary.minimise).replace("-", "−"),
         )
-    verdicts = [gate.verdict or "open" for gate in summary.gates]
+    verdicts = [f"gate {gate.gate}: {gate.verdict or 'open'}" for gate in summary.gates]
     failures = sum(trial.status in ("aborted", "refused") for trial in run.trials)
+    early = f"{failures} stopped early or refused"
     seconds = summary.seconds
+    spent, limit = budget.spent(run), run.target.limits.harm
     return [
         main,
         (
@@ -162,8 +188,8 @@ def tiles(run: Run, summary: Summary) -> list[tuple[str, str, str]]:
             "unknown" if summary.outcome == "conflict" else str(len(summary.changed)),
             f"of {len(summary.settings_before)} open to the search",
         ),
-        ("trials", str(summary.trials), f"{failures} stopped early or refused"),
-        ("gates", str(len(verdicts)), ", ".join(verdicts) or "none opened"),
+        ("trials", str(summary.trials), "; ".join([early, *verdicts])),
+        ("harm to users", f"{spent:.0f} s" if spent >= 10 else f"{spent:.1f} s", f"of {limit:.0f} s, user-weighted"),
         ("duration", duration(seconds) if seconds is not None else "open", f"{summary.windows} windows measured"),
     ]
 
@@ -178,20 +204,26 @@ def noticed(run: Run, summary: Summary) -> list[tuple[str, str]]:
     if signal.labels:
         rows.append(("Labels", ", ".join(f"{name}={value}" for name, value in sorted(signal.labels.items()))))
     if seen is not None and seen.healthy and seen.noticed:
-        healthy, noticed = (level if summary.minimise else 1 / level for level in (seen.healthy, seen.noticed))
+        healthy, noticed = (each if summary.minimise else 1 / each for each in (seen.healthy, seen.noticed))
         change = 100 * (noticed / healthy - 1)
-        text = f"{_level(healthy, summary.unit)} when healthy, {_level(noticed, summary.unit)} at the signal"
+        text = f"{level(healthy, summary.unit)} when healthy, {level(noticed, summary.unit)} at the signal"
         rows.append(("Objective", f"{text} ({change:+.0f} %)"))
     if seen is not None:
-        noise = (
-            f"two identical arms differed by {100 * math.expm1(seen.sd):.1f} % (one sd over {len(seen.pairs)} pairs)"
-        )
+        sd, pairs = 100 * math.expm1(seen.sd), len(seen.pairs)
+        noise = f"two windows of equal settings differed by {sd:.1f} % (one sd over {pairs} pairs)"
         rows.append(("Noise before", noise + (f"; fault: {seen.fault}" if seen.fault else "")))
+        rows.append(("Worth keeping", _worth(run)))
+        if seen.uneasy:
+            rows.append(("Gates", "longer than usual, because the noise is correlated, skewed or has outliers"))
     return rows
 
 
-def _level(value: float, unit: str) -> str:
-    return f"{1000 * value:.0f} ms" if unit == "s" and value < 10 else f"{value:.4g} {unit}".strip()
+def _worth(run: Run) -> str:
+    """The minimum effect of interest, and whether noise raised it."""
+    least = f"a gain of at least {gain(run.mei)}"
+    if run.mei > run.profile.mei:
+        return f"{least}, raised from {gain(run.profile.mei)}: in this noise a gate could not prove less"
+    return least
 
 
 def settings_note(summary: Summary) -> str:
@@ -204,12 +236,6 @@ def settings_note(summary: Summary) -> str:
     if not summary.outcome:
         return "The run is still open."
     return "" if summary.changed else "The target carries exactly the settings that it had before the run."
-
-
-def ending(summary: Summary) -> str:
-    if not summary.outcome:
-        return "The run is still open."
-    return f"Outcome {summary.outcome}: {summary.reason}" if summary.reason else f"Outcome {summary.outcome}."
 
 
 def undo(summary: Summary) -> list[tuple[str, str]]:

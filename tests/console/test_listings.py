@@ -106,7 +106,7 @@ def test_audit_is_clean_and_then_names_run_and_record(stocked: Desk, screen: Scr
     assert screen("audit", "verify", "-o", "json") == 0
     assert {row["run"] for row in json.loads(screen.out)} >= {factory.RUN, "ignored:shop-front"}
     lines = stocked.ledger._runs[factory.RUN].lines  # type: ignore[attr-defined]
-    lines[3] = lines[3].replace("sendfile", "sendfilE")
+    lines[3] = lines[3].replace("original", "originaL")
     assert screen("audit", "verify", "-o", "json") == 1
     broken = [row for row in json.loads(screen.out) if not row["intact"]]
     assert [(row["run"], row["record"]) for row in broken] == [(factory.RUN, 3)]

@@ -90,7 +90,11 @@ def test_watch_without_a_terminal_prints_plain_lines_until_the_end(desk: Desk, s
     desk.meanwhile = close
     assert screen("runs", "watch", "last") == 0
     assert "gate 1: Keep" in screen.out
-    assert screen.out.splitlines()[-1].endswith("closed: kept, 38 % better than the original")
+    assert "looked: the objective is" in screen.out
+    assert "of 60 user-weighted s" in screen.out
+    assert "promoted to 1 arm" in screen.out
+    assert "watch: pair 10 of about 40" in screen.out
+    assert "closed: kept, -37.5 % against the original settings" in screen.out.splitlines()[-1]
     assert "\x1b" not in screen.out
 
 
@@ -101,9 +105,7 @@ def test_watch_of_a_failed_run_is_a_finding(desk: Desk, screen: Screen) -> None:
     assert "changed by somebody else" in screen.out
 
 
-@pytest.mark.parametrize(
-    "make", [factory.kept, factory.null, factory.conflict, factory.failed, factory.refused], ids=lambda f: f.__name__
-)
+@pytest.mark.parametrize("make", factory.EVERY, ids=lambda make: make.__name__)
 def test_every_moment_of_a_run_can_be_shown(make: Callable[[], factory.Journalist]) -> None:
     """Any prefix of a journal has a phase in words and a live picture, and every event a line or nothing."""
     records = make().records
@@ -127,3 +129,21 @@ def test_live_view_shows_trials_and_evidence() -> None:
     assert "gzip_comp_level 6 → 1" in text
     assert "of 16.4 needed" in text
     assert "refused" in text
+    assert "harm so far: 4.1 of 60 user-weighted s" in text
+    assert "the original was looked at 2 times: not recovered by itself" in text
+
+
+def test_live_view_shows_how_far_watch_and_hold_back_are() -> None:
+    """After the gate the phase counts arms, the pairs of the watch and those of the hold-back."""
+    records = factory.held().records
+    shown = []
+    for prefix in factory.prefixes(records):
+        if prefix and prefix[-1].kind in ("Applied", "Measured"):
+            run = replay(prefix)
+            paper = io.StringIO()
+            Console(file=paper, width=160).print(view(run, prefix, prefix[-1].time))
+            shown.append(phase(run) + paper.getvalue())
+    assert any("bringing the winner to 2 of 4 arms: step 2 of 3" in text for text in shown)
+    assert any("watching original against kept: pair 7 of about 14" in text for text in shown)
+    assert any("watch: 6 of about 14 pairs" in text for text in shown)
+    assert any("hold-back for 0.2 h" in text and "hold-back: 3 pairs" in text for text in shown)

@@ -22,8 +22,9 @@ def test_kept_run_tells_effect_settings_and_hashes() -> None:
     assert summary.signal.kind == "alert"
     assert summary.trials == 5
     assert [gate.verdict for gate in summary.gates] == ["Keep"]
+    assert summary.gates[0].pairs == len(journal.state.gates[0].block.pairs())
     assert summary.effect is not None
-    assert summary.effect == pytest.approx(-0.47, abs=0.05)
+    assert summary.effect == pytest.approx(-0.47, abs=0.1)
     assert summary.settings_before == factory.BEFORE
     assert summary.changed == {
         "gzip_comp_level": Change(6, 1),
@@ -45,13 +46,34 @@ def test_run_without_gain_ends_on_the_settings_before() -> None:
     assert summary.changed == {}
 
 
+@pytest.mark.parametrize("make", [factory.unconfirmed, factory.harmful, factory.null, factory.recovered])
+def test_what_was_not_kept_claims_no_effect(make: Callable[[], factory.Journalist]) -> None:
+    """Whatever a gate or a watch saw, a run that kept nothing reports no effect."""
+    journal = make()
+    summary = summarise(journal.info(), journal.records)
+    assert (summary.effect, summary.interval) == (None, (None, None))
+    assert summary.settings_after == factory.BEFORE
+
+
+def test_gain_that_the_hold_back_does_not_show_is_not_claimed() -> None:
+    """An effect is claimed while the hold-back agrees; what the watch saw stays to be read."""
+    lasting, fading = factory.held(), factory.held(later=0.0)
+    agreed = summarise(lasting.info(), lasting.records)
+    gone = summarise(fading.info(), fading.records)
+    assert agreed.effect == pytest.approx(-0.47, abs=0.1)
+    assert (agreed.outcome, gone.outcome) == ("kept", "kept")
+    assert gone.effect is None
+    assert gone.watched is not None
+    assert gone.watched.effect == pytest.approx(-0.47, abs=0.1)
+
+
 def test_conflict_claims_nothing_about_the_settings_after() -> None:
     """After a conflict nobody of ours knows what the target carries."""
     journal = factory.conflict()
     assert summarise(journal.info(), journal.records).settings_after == {}
 
 
-@pytest.mark.parametrize("make", [factory.kept, factory.null, factory.conflict, factory.failed, factory.refused])
+@pytest.mark.parametrize("make", factory.EVERY, ids=lambda make: make.__name__)
 def test_every_prefix_has_a_summary_that_travels_as_json(make: Callable[[], factory.Journalist]) -> None:
     """Any prefix of a journal, the empty one too, gives a summary that survives JSON; open runs have no end."""
     journal = make()

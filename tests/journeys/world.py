@@ -3,8 +3,8 @@ may die before or after any call."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,22 +18,36 @@ from domain.events import Event, Opened
 from domain.evidence import Missing, Reading, Seen
 from domain.journal import event_of, load, seal, verify
 from domain.ports import Advice, Journal, Record, Request
-from domain.profile import DEMO
-from domain.signal import Signal
+from domain.signal import Signal, SignalKind
 from domain.space import Parameter, SearchSpace, Settings
 from domain.target import Arm, Design, Guardrail, Limits, Mode, Objective, Target
+from tests.domain.rooms import QUICK
 from workers.advance import Ports, advance
 
+START = 1_000_000.0
 ORIGINAL: Settings = {"level": 6}
 SMALL = replace(
-    DEMO,
+    QUICK,
     name="small",
+    scrape=0.5,
+    window=4.0,
+    settle=2.0,
+    warm_up=2.0,
+    swap_every=1,
     calibration_pairs=4,
+    onset_windows=2,
     screening_pairs=2,
     early_gate_from_trial=1,
     max_trials=2,
+    max_seconds=150.0,
+    last_gate=False,
     watch_units=2,
+    rare_harm_pairs=2,
+    promotion_pairs=2,
+    hold_back_every=6.0,
+    original_every=1,
     patience=200.0,
+    load_precondition=False,
 )
 
 
@@ -59,10 +73,24 @@ class ReadOnceLedger(MemoryLedger):
             records.append(self._parsed[seq, line])
         return Journal(tuple(records), messages_of(run, kept.inbox))
 
+    def fork(self, clock: SimClock) -> ReadOnceLedger:
+        """The same store again, on another clock."""
+        other = ReadOnceLedger(clock)
+        other._runs = {
+            name: replace(kept, lines=list(kept.lines), inbox=list(kept.inbox)) for name, kept in self._runs.items()
+        }
+        other._open, other._signals, other._seen = dict(self._open), dict(self._signals), dict(self._seen)
+        other._parsed = self._parsed
+        return other
+
+    def has(self, run: str, kind: str) -> bool:
+        """Whether the journal of this run holds a record of this kind."""
+        return any(f'"kind":"{kind}"' in line for line in self._runs[run].lines)
+
 
 class SimClock:
-    def __init__(self) -> None:
-        self.time = 1_000_000.0
+    def __init__(self, time: float = START) -> None:
+        self.time = time
 
     def now(self) -> float:
         return self.time
@@ -88,9 +116,11 @@ def make_target(*, design: Design = "duet", mode: Mode = "act", **changes: Any) 
 
 @dataclass
 class Scripted:
-    """A strategy that proposes the given settings in turn, and recommends the best measured."""
+    """A strategy that proposes the given settings in turn, and recommends the best measured. `promise` is what it says
+    to expect of each (effect and sd)."""
 
     proposals: Sequence[Settings]
+    promise: tuple[float, float] | None = None
 
     def advise(self, request: Request) -> Advice:
         tried = [dict(each.settings) for each in request.history]
@@ -98,16 +128,24 @@ class Scripted:
         seen = [each for each in request.history if each.effect is not None and each.outcome == "measured"]
         best = min(seen, key=lambda each: each.effect if each.effect is not None else math.inf)
         effect = best.effect if best.effect is not None else 0.0
-        return Advice(tuple(left[:1]), best.settings, effect, 0.02, 0.1, "scripted")
+        mu, sd = self.promise or (None, None)
+        return Advice(tuple(left[:1]), best.settings, effect, 0.02, 0.1, "scripted", expected=mu, expected_sd=sd)
 
 
 @dataclass
 class World:
-    """Everything that outlives a worker: ledger, arms, the service and its metrics."""
+    """Everything that outlives a worker: ledger, arms, the service and its metrics. `speed` are seconds by settings;
+    `later` is the speed from the first record of kind `turn` on. `course` is what the outside world does to every arm:
+    a factor by time."""
 
     target: Target = field(default_factory=make_target)
     proposals: Sequence[Settings] = ({"level": 1},)
     speed: Callable[[Settings], float] = lambda settings: 0.05 + 0.02 * float(settings["level"])
+    later: Callable[[Settings], float] | None = None
+    turn: str = ""
+    course: Callable[[float], float] = lambda at: 1.0
+    kind: SignalKind = "person"
+    promise: tuple[float, float] | None = None
     noise: float = 0.05
     skew: float = 0.0
     blind: Callable[[str, float], bool] = lambda arm, at: False
@@ -136,7 +174,32 @@ class World:
             return Reading(0.0)
         settings = [settings for since, settings in self.carried[arm] if since <= start][-1]
         seed = hashlib.sha256(f"{arm}/{start:.3f}".encode()).hexdigest()
-        return Reading(self.speed(settings) * math.exp(Random(seed).gauss(0, self.noise)))
+        turned = self.later is not None and self.ledger.has(self.run, self.turn)
+        speed = self.later if self.later is not None and turned else self.speed
+        return Reading(speed(settings) * self.course(start) * math.exp(Random(seed).gauss(0, self.noise)))
+
+    # --- copies ----------------------------------------------------------------------------------------------------
+
+    def fork(self) -> World:
+        """This world once more: what happens in one of them does not touch the other."""
+        other = copy.copy(self)
+        other.clock = SimClock(self.clock.time)
+        other.ledger = self.ledger.fork(other.clock)
+        other.arms = {label: _copied(arm) for label, arm in self.arms.items()}
+        other.carried = {label: list(each) for label, each in self.carried.items()}
+        other.closed = list(self.closed)
+        return other
+
+    def fingerprint(self) -> str:
+        """All that outlives a worker. Worlds with equal fingerprints go on equally: every chance is drawn from them."""
+        kept = self.ledger._runs[self.run]
+        ledger = (len(kept.lines), kept.lines[-1], replace(kept, lines=[]), sorted(self.ledger._open.items()))
+        arms = [
+            (arm._content, arm._before and (replace(arm._before, ours=set()), sorted(arm._before.ours)), arm.set_aside)
+            for arm in self.arms.values()
+        ]
+        carried = [(len(each), each[-1]) for each in self.carried.values()]
+        return repr((self.clock.time, ledger, arms, carried))
 
     # --- workers -------------------------------------------------------------------------------------------------
 
@@ -154,7 +217,7 @@ class World:
                 return ()
 
         arms = {label: wrap(f"arm-{label}", arm) for label, arm in self.arms.items()}
-        strategy = wrap("optimizer", Scripted(self.proposals))
+        strategy = wrap("optimizer", Scripted(self.proposals, self.promise))
         return Ports(
             ledger=wrap("ledger", self.ledger),
             telemetry=wrap("telemetry", Telemetry()),
@@ -166,7 +229,7 @@ class World:
         )
 
     def open(self) -> None:
-        signal = Signal("s1", "person", "firing", self.clock.time, "slow", target=self.target.name)
+        signal = Signal("s1", self.kind, "firing", self.clock.time, "slow", target=self.target.name)
         first = seal([Opened(self.run, signal, self.target, 7)], self.clock.time, ())[0]
         opened = self.ledger.open(self.run, self.target.name, [], first, self.clock.time)
         if not opened:
@@ -217,15 +280,62 @@ class World:
         assert [arm.read().protected for arm in self.arms.values()] == [""] * len(self.arms)
 
 
+def _copied(arm: MemoryArm) -> MemoryArm:
+    other = copy.copy(arm)
+    other._before = arm._before and replace(arm._before, ours=set(arm._before.ours))
+    other._refused, other.set_aside, other.calls = list(arm._refused), list(arm.set_aside), []
+    return other
+
+
 class Mortal:
     """Wraps ports so that the worker dies before or after its `n`-th call; afterwards every call of it dies."""
 
     def __init__(self, n: int, when: str) -> None:
         self.left, self.when, self.dead = n, when, False
-        self.calls = itertools.count()
 
     def wrap(self, name: str, port: Any) -> Any:
         return _Proxy(port, self)
+
+
+class Photographer:
+    """Wraps ports so that the world is copied before and after every call; worlds that are equal are kept once. A world
+    is what the next worker finds if this one dies there: nothing else of a worker outlives it."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.calls = world, 0
+        self.worlds: dict[str, tuple[str, World]] = {}
+        self.prints: list[str] = []  # before and after each call
+
+    def wrap(self, name: str, port: Any) -> Any:
+        return _Filmed(name, port, self)
+
+    def take(self, place: str) -> None:
+        found = self.world.fingerprint()
+        self.prints.append(found)
+        if found not in self.worlds:
+            self.worlds[found] = (place, self.world.fork())
+
+
+class _Filmed:
+    def __init__(self, name: str, port: Any, photographer: Photographer) -> None:
+        self._name, self._port, self._photographer = name, port, photographer
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._port, name)
+        if not callable(attribute):
+            return attribute
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            camera = self._photographer
+            camera.calls += 1
+            place = f"call {camera.calls} ({self._name}.{name})"
+            camera.take(f"before {place}")
+            try:
+                return attribute(*args, **kwargs)
+            finally:
+                camera.take(f"after {place}")
+
+        return call
 
 
 class _Proxy:
