@@ -8,10 +8,9 @@ rules stop it is set aside; afterwards, what was seen is charged. What does not 
 from __future__ import annotations
 
 import math
-from statistics import fmean
+from statistics import median_low
 
 from domain.profile import Profile
-from domain.robust import winsorised
 from domain.screening import noise
 from domain.state import Block, Run
 from domain.target import Target
@@ -59,11 +58,16 @@ def charged(run: Run, block: Block, expected: tuple[float | None, float | None],
 
 
 def _chance_beyond(run: Run, ds: list[float], expected: tuple[float | None, float | None]) -> float:
-    """P(effect > headroom), normal; 0 for a candidate that nobody could see."""
+    """P(effect > headroom), normal; 0 for a candidate that nobody could see. What no abort rule called beyond is a
+    burst where it is far from everything else, so the lower median counts, up to three sd above what was expected."""
     if not ds:
         return 0.0
+    s0, seen = noise(run), median_low(ds)
     mu, doubt = expected
-    prior = 1 / max(doubt, 1e-6) ** 2 if mu is not None and doubt is not None else 0.0
-    data = len(ds) / noise(run) ** 2
-    mean = (prior * (mu or 0.0) + data * fmean(winsorised(ds))) / (prior + data)
+    prior = 0.0
+    if mu is not None and doubt is not None:
+        prior = 1 / max(doubt, 1e-6) ** 2
+        seen = min(seen, mu + 3 * math.hypot(doubt, s0))
+    data = len(ds) / s0**2
+    mean = (prior * (mu or 0.0) + data * seen) / (prior + data)
     return 0.5 * math.erfc((run.profile.headroom - mean) * math.sqrt((prior + data) / 2))

@@ -17,7 +17,8 @@ TRIPLE, SIXFOLD = math.log(3.0), math.log(6.0)
 HALF_AGAIN = math.log(1.5)
 CAUTION = 1.5  # standard errors that a soft rule gives away
 MOST_S0 = 0.2
-BOTH = math.log(1.1)  # what is far slower in two windows must show in each of them: a burst is in one
+BOTH = math.log(1.1)  # what is far slower in two windows must show in each of them: a burst is in one,
+HEADROOM = math.log(1.2)  # ... the more so for a candidate that was measured before
 
 
 def check(
@@ -118,7 +119,7 @@ def _latency(ds: Sequence[float], s0: float, once: float, known: bool) -> Aborte
     # Noise lets the rule strike earlier, to find twice as slow within two windows; beyond an sd of 0.2 it would strike
     # at candidates that are no slower at all.
     two, limit = fmean(ds[-2:]), HALF_AGAIN - CAUTION * min(s0, MOST_S0) / math.sqrt(2)
-    if two > limit and min(ds[-2:]) > BOTH:
+    if two > limit and min(ds[-2:]) > (HEADROOM if known else BOTH):
         return Aborted("far slower in two windows", f"{_percent(two)} slower", f"{_percent(limit)} over 2 windows")
     slower = fmean(winsorised(ds))
     if median_low(ds) > WORSE / 2 and slower - CAUTION * s0 / math.sqrt(len(ds)) > WORSE:

@@ -51,7 +51,7 @@ def promote(run: Run, now: float) -> Step:
         return Apply(wanted, "promote")
     pairs = run.promoting.pairs()
     aborted = guard.check(
-        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0
+        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0, known=True
     )
     if aborted is not None:
         return Decide((aborted, Watched(None, (None, None), 0, True, _told(aborted), confirmed=False)))
@@ -97,7 +97,7 @@ def _watch(run: Run, now: float) -> Step:
     before = seen_before(run)
     rare, needed = rare_harm([*before, *whole]), watch_needs(run)
     aborted = guard.check(
-        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0
+        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0, known=True
     )
     seen = of_placements(pairs, block.places) if any(block.places) else of_pairs(pairs)
     bad = aborted is not None or harmful(seen)
@@ -159,7 +159,7 @@ def _hold_back(run: Run, now: float) -> Step:
     pairs = block.pairs()
     seen = of_pairs(pairs)
     aborted = guard.check(
-        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0
+        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0, known=True
     )
     if aborted is not None or harmful(seen):
         reason = _told(aborted) if aborted is not None else "the kept settings became slower than the original"

@@ -111,7 +111,7 @@ def gate(run: Run, now: float) -> Step:
     if run.refusal is not None:
         return Decide((_judged(open_gate, "RollBack", "the target refuses the candidate"),))
     aborted = guard.check(
-        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0
+        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0, known=True
     )
     if aborted is not None:
         return Decide((aborted, _judged(open_gate, "RollBack", told(aborted))))

@@ -82,7 +82,9 @@ def _of(results: Sequence[Result], profile: Profile) -> dict[str, Any]:
         "outcomes": _counts(course.outcome for course in courses),
     }
     if any(result.notes for result in results):
-        windows = [result.notes["windows"] if result.notes["stopped"] else NEVER for result in results]
+        ran = [result for result in results if result.course.trials]  # some are refused at calibration
+        windows = [result.notes["windows"] if result.notes["stopped"] else NEVER for result in ran]
+        found["candidates"] = len(ran)
         for most in (1, 2):
             found[f"stopped_within_{most}"] = sum(each <= most for each in windows)
     return found

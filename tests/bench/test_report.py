@@ -44,6 +44,7 @@ def cell(runs: int, **changes: Any) -> dict[str, Any]:
         "harm_over_60": 0,
         "searched_windows": 100.0,
         "trials": 20.0,
+        "candidates": runs,
         "stopped_within_1": runs,
         "stopped_within_2": runs,
         "outcomes": {"kept": 1, "nothing_to_gain": 2},

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from console.watch import phase, told, view
+from domain import budget
 from domain.events import Opened
 from domain.journal import event_of, seal
 from domain.run import replay
@@ -129,7 +130,7 @@ def test_live_view_shows_trials_and_evidence() -> None:
     assert "gzip_comp_level 6 → 1" in text
     assert "of 16.4 needed" in text
     assert "refused" in text
-    assert "harm so far: 4.1 of 60 user-weighted s" in text
+    assert f"harm so far: {budget.spent(replay(middle)):.1f} of 60 user-weighted s" in text
     assert "the original was looked at 2 times: not recovered by itself" in text
 
 
