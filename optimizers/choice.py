@@ -23,11 +23,15 @@ DRAWS = 256
 def simplest(request: Request, visited: Sequence[Settings], mean: Array, sd: Array) -> int:
     """Index of the recommended settings: of those within a third of the minimum effect of the best posterior mean, the
     one with the fewest changes. The best itself is chosen by mu + sd/2, so that a lucky sample is not. A simplification
-    of the best (some of its changes, and no others) may also lie half an sd of the difference behind it."""
+    of the best (some of its changes, and no others) may also lie half an sd of the difference behind it; one of
+    known-good settings, which nobody chose for this service, the minimum effect in parts of the original level."""
     best = int(np.argmin(mean + 0.5 * sd))
+    bundle = known(visited[best], request.seeds)
 
     def close(i: int) -> bool:
         part = _part_of(request, visited[i], visited[best])
+        if part and bundle and math.exp(mean[i]) - math.exp(mean[best]) <= request.mei:
+            return True
         doubt = 0.5 * math.hypot(sd[i], sd[best]) if part else 0.0
         return bool(mean[i] - mean[best] <= max(request.mei * ALIKE, doubt))
 
