@@ -35,7 +35,6 @@ from domain.events import (
     Watched,
 )
 from domain.evidence import Pair
-from domain.gate import judge
 from domain.space import Settings
 from domain.state import Gate, Run
 from domain.summary import changes, interval_text, percent_text
@@ -79,8 +78,8 @@ def _final(run: Run) -> str:
             return (
                 f"bringing the winner to {count} of {len(run.target.arms)} arms: step {run.steps + 1} of {len(counts)}"
             )
-        pairs = run.watching.pairs() if run.watching is not None else []
-        return f"watching original against kept: pair {len(pairs) + 1} of about {max(len(pairs) + 1, watch_pairs(run))}"
+        pair = len(run.watching.pairs()) + 1 if run.watching is not None else 1
+        return f"watching original against kept: pair {pair} of about {max(pair, keeping.watch_needs(run))}"
     if run.watched.harmful or not run.watched.confirmed or (run.held and run.held[-1].harmful):
         return "taking the new settings back"
     if run.holding is not None and run.holding.slots and not run.held:
@@ -89,11 +88,6 @@ def _final(run: Run) -> str:
             f"hold-back for {hours:.1f} h: original against kept now and then, {len(run.holding.pairs())} pairs so far"
         )
     return "putting the kept settings on every arm"
-
-
-def watch_pairs(run: Run) -> int:
-    """About how many pairs the watch takes: those of the reported effect, and those that rule out rare harm."""
-    return keeping.watch_needs(run)
 
 
 def harm(run: Run) -> str:
@@ -109,7 +103,7 @@ def progress(run: Run) -> str:
     if run.promoted and run.watched is None and run.watching is not None:
         pairs = run.watching.pairs()
         if pairs and len(pairs) % EVERY_PAIRS == 0:
-            about = max(len(pairs), watch_pairs(run))
+            about = max(len(pairs), keeping.watch_needs(run))
             return f"watch: pair {len(pairs)} of about {about}, {so_far(pairs, run)}"
     if run.watched is not None and run.holding is not None and not run.held:
         pairs = run.holding.pairs()
@@ -133,15 +127,7 @@ def gate_line(gate: Gate, run: Run) -> str:
     if gate.judged is not None:
         head, log_e = f"{gate.judged.verdict}: {plain(gate.judged.why)}", gate.judged.log_e
     else:
-        ruling = judge(
-            pairs,
-            run.calibrated.pairs if run.calibrated else (),
-            alpha=gate.opened.alpha,
-            uneasy=run.calibrated.uneasy if run.calibrated else True,
-            profile=run.profile,
-            mei=run.mei,
-            screening=keeping.screening_pairs(run, gate.opened.settings),
-        )
+        ruling = keeping.ruling_of(run, gate)
         head = f"{percent_text(ruling.effect, minimise=minimise)} ({interval_text(ruling.interval, minimise=minimise)})"
         log_e = ruling.log_e
     evidence = f"e-value {math.exp(min(log_e, 25.0)):.1f} of {need:.1f} needed"

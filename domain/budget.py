@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from statistics import median_low
 
+from domain.evidence import differences
 from domain.profile import Profile
 from domain.screening import noise
 from domain.state import Block, Run
@@ -35,12 +36,6 @@ def at_worst(target: Target) -> float:
     return seconds / max(1, len(target.arms))
 
 
-def predicted(run: Run) -> float:
-    """What the next trial costs by its predicted risk."""
-    risk = run.advice.p_bad if run.advice is not None and run.advice.p_bad is not None else 1.0
-    return risk * at_worst(run.target)
-
-
 def affords(run: Run) -> bool:
     """Whether one more trial may start: even at its worst it stays inside the budget."""
     return spent(run) + at_worst(run.target) <= run.target.limits.harm
@@ -49,7 +44,7 @@ def affords(run: Run) -> bool:
 def charged(run: Run, block: Block, expected: tuple[float | None, float | None], *, beyond: bool) -> float:
     """What one candidate costs: its time, times the chance that it was beyond by what was expected of it and what its
     pairs showed. Stopped as beyond, it is charged in full since its last window that was not."""
-    ds = [pair.d - pair.side * run.bias for pair in block.pairs() if pair.d is not None]
+    ds = differences(block.pairs(), run.bias)
     if not beyond:
         return block.exposed * _chance_beyond(run, ds, expected)
     last_was_fine = bool(ds) and ds[-1] <= run.profile.headroom

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -86,3 +86,13 @@ class Pair:
         theirs = {"": self.control.objective, **self.control.guards}
         ours = {"": self.candidate.objective, **self.candidate.guards}
         return any(isinstance(seen, Missing) and isinstance(theirs.get(name), Reading) for name, seen in ours.items())
+
+
+def paired(first: Window, second: Window) -> Pair:
+    """The pair of a candidate's and a control's window, in whichever order they come."""
+    return Pair(*sorted((first, second), key=lambda window: window.role))
+
+
+def differences(pairs: Sequence[Pair], bias: float = 0.0) -> list[float]:
+    """d of the pairs that have both numbers, with the bias of the arms taken out."""
+    return [pair.d - pair.side * bias for pair in pairs if pair.d is not None]

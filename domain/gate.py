@@ -80,7 +80,7 @@ def judge(
         if (
             crossed
             and placed
-            and whole >= _least_pairs(uneasy, profile)
+            and whole >= least_pairs(uneasy, profile)
             and missing * 10 <= len(pairs)
             and both_sides(pairs)
         ):
@@ -145,7 +145,8 @@ def _slow(screening: Sequence[Pair], pairs: Sequence[Pair]) -> int:
     return sum(pair.d is not None and pair.d > RARE_HARM for pair in [*screening, *pairs])
 
 
-def _least_pairs(uneasy: bool, profile: Profile) -> int:
+def least_pairs(uneasy: bool, profile: Profile) -> int:
+    """Pairs that a Keep needs at least; more where A/A was uneasy."""
     return max(profile.gate_min_pairs, UNEASY_MIN_PAIRS) if uneasy else profile.gate_min_pairs
 
 

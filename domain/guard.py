@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median, median_low
 
 from domain.events import Aborted
-from domain.evidence import Missing, Pair, Reading, Seen
+from domain.evidence import Missing, Pair, Reading, Seen, differences
 from domain.robust import winsorised
+from domain.screening import noise
+from domain.state import Run
 from domain.target import Guardrail
 
 WORSE = 0.08  # soft rule: mean(d) beyond this even at its optimistic end
@@ -19,6 +21,19 @@ CAUTION = 1.5  # standard errors that a soft rule gives away
 MOST_S0 = 0.2
 BOTH = math.log(1.1)  # what is far slower in two windows must show in each of them: a burst is in one,
 HEADROOM = math.log(1.2)  # ... the more so for a candidate that was measured before
+
+
+def stopped(run: Run, pairs: Sequence[Pair], *, known: bool = False) -> Aborted | None:
+    """`check` by what this run knows of its target."""
+    return check(
+        pairs,
+        run.target.guardrails,
+        run.levels,
+        noise(run),
+        run.bias,
+        glances=run.profile.glance > 0,
+        known=known,
+    )
 
 
 def check(
@@ -43,7 +58,7 @@ def check(
         return broken
     if len(pairs) >= 2 and pairs[-1].harmful_gap and pairs[-2].harmful_gap:
         return Aborted("candidate without data", "2 windows in a row missing on the candidate only", "1")
-    return _latency(_without_bias(pairs, bias), s0, SIXFOLD if glances else TRIPLE, known)
+    return _latency(differences(pairs, bias), s0, SIXFOLD if glances else TRIPLE, known)
 
 
 def glance(
@@ -64,7 +79,7 @@ def glance(
     broken = _broken(slices[-1], guardrails, levels)
     if broken is not None:
         return broken
-    ds = _without_bias(slices, bias)
+    ds = differences(slices, bias)
     # A burst may lie across two slices, but not across three.
     for count, least in ((3, headroom),) if known else ((2, headroom + s0 / 2), (3, headroom)):
         latest = ds[-count:]
@@ -88,10 +103,6 @@ def futile(ds: Sequence[float], s0: float, expected: float | None, doubt: float 
     prior, data = 1 / max(doubt, 1e-6) ** 2, len(ds) / max(s0, 1e-6) ** 2
     mean = (prior * expected + data * fmean(ds)) / (prior + data)
     return (mean + worth) * math.sqrt(prior + data) > 1.645
-
-
-def _without_bias(pairs: Sequence[Pair], bias: float) -> list[float]:
-    return [pair.d - pair.side * bias for pair in pairs if pair.d is not None]
 
 
 def _broken(last: Pair, guardrails: Sequence[Guardrail], levels: Mapping[str, float]) -> Aborted | None:

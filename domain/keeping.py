@@ -11,11 +11,10 @@ from domain import guard
 from domain.estimate import Estimate, interval, of_pairs, of_placements
 from domain.events import Aborted, HeldBack, Interval, Promoted, Watched
 from domain.evidence import Pair, Role
-from domain.gate import MOST_RARE, RARE_HARM, harmful, rare_harm
+from domain.gate import MOST_RARE, RARE_HARM, Ruling, harmful, judge, rare_harm
 from domain.schedule import next_slot, slot
-from domain.screening import noise
 from domain.space import Settings
-from domain.state import Run, same
+from domain.state import Gate, Run, same
 from domain.steps import Apply, Close, Decide, Step, TakeBack
 
 SHARES = (0.1, 0.5, 1.0)  # of the arms that carry the kept settings, step by step
@@ -50,9 +49,7 @@ def promote(run: Run, now: float) -> Step:
     if run.promoting is None:
         return Apply(wanted, "promote")
     pairs = run.promoting.pairs()
-    aborted = guard.check(
-        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0, known=True
-    )
+    aborted = guard.stopped(run, pairs, known=True)
     if aborted is not None:
         return Decide((aborted, Watched(None, (None, None), 0, True, _told(aborted), confirmed=False)))
     if len(pairs) < run.profile.promotion_pairs:
@@ -72,6 +69,20 @@ def steps(arms: int) -> list[int]:
 def screening_pairs(run: Run, settings: Settings) -> list[Pair]:
     """What the trials of these settings measured."""
     return [pair for trial in run.trials if same(trial.settings, settings) for pair in trial.block.pairs()]
+
+
+def ruling_of(run: Run, gate: Gate, count: int | None = None) -> Ruling:
+    """What this gate's rule says after `count` of its pairs (None: all so far)."""
+    return judge(
+        gate.block.pairs()[:count],
+        run.calibrated.pairs if run.calibrated else (),
+        alpha=gate.opened.alpha,
+        uneasy=run.calibrated.uneasy if run.calibrated else True,
+        profile=run.profile,
+        mei=run.mei,
+        screening=screening_pairs(run, gate.opened.settings),
+        places=gate.block.places[:count],
+    )
 
 
 def seen_before(run: Run) -> list[Pair]:
@@ -96,9 +107,7 @@ def _watch(run: Run, now: float) -> Step:
     whole = [pair for pair in pairs if pair.d is not None]
     before = seen_before(run)
     rare, needed = rare_harm([*before, *whole]), watch_needs(run)
-    aborted = guard.check(
-        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0, known=True
-    )
+    aborted = guard.stopped(run, pairs, known=True)
     seen = of_placements(pairs, block.places) if any(block.places) else of_pairs(pairs)
     bad = aborted is not None or harmful(seen)
     if bad or rare >= MOST_RARE or len(whole) >= needed or len(pairs) >= MOST_GAPS * needed:
@@ -158,9 +167,7 @@ def _hold_back(run: Run, now: float) -> Step:
         return Close("kept", f"{why}; {run.held[-1].why}" if run.held else why)
     pairs = block.pairs()
     seen = of_pairs(pairs)
-    aborted = guard.check(
-        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0, known=True
-    )
+    aborted = guard.stopped(run, pairs, known=True)
     if aborted is not None or harmful(seen):
         reason = _told(aborted) if aborted is not None else "the kept settings became slower than the original"
         return Decide((HeldBack(seen.mean if seen else None, (None, None), len(pairs), True, reason),))
@@ -178,7 +185,3 @@ def _hold_back(run: Run, now: float) -> Step:
 
 def _told(aborted: Aborted) -> str:
     return f"{aborted.rule}: {aborted.seen} (limit {aborted.limit})"
-
-
-def _levels(run: Run) -> dict[str, float]:
-    return dict(run.calibrated.levels) if run.calibrated is not None else {}

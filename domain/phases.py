@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from domain import attribution, budget, guard, keeping, search
 from domain.estimate import of_pairs
 from domain.events import Aborted, Event, GateOpened, Judged, Looking, Outcome, Verdict, Watched
-from domain.evidence import Missing, Pair, Window
-from domain.gate import gate_alpha, judge
+from domain.evidence import Missing, Pair, Window, differences
+from domain.gate import gate_alpha
 from domain.schedule import next_slot, past_pairs
 from domain.screening import censored as censor
 from domain.screening import noise, screened, slice_noise
@@ -88,9 +88,7 @@ def screen(run: Run, now: float) -> Step:
     """One trial: a few pairs, with the abort rules after each."""
     trial = run.trials[-1]
     pairs = trial.block.pairs()
-    aborted = guard.check(
-        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0
-    )
+    aborted = guard.stopped(run, pairs)
     if aborted is not None:
         return Decide(_aborted(run, trial, aborted))
     if guard.all_missing(pairs):
@@ -110,23 +108,12 @@ def gate(run: Run, now: float) -> Step:
     pairs = open_gate.block.pairs()
     if run.refusal is not None:
         return Decide((_judged(open_gate, "RollBack", "the target refuses the candidate"),))
-    aborted = guard.check(
-        pairs, run.target.guardrails, _levels(run), noise(run), run.bias, glances=run.profile.glance > 0, known=True
-    )
+    aborted = guard.stopped(run, pairs, known=True)
     if aborted is not None:
         return Decide((aborted, _judged(open_gate, "RollBack", told(aborted))))
     if guard.all_missing(pairs):
         return Decide((_judged(open_gate, "Inconclusive", "2 pairs in a row without any number"),))
-    ruling = judge(
-        pairs,
-        run.calibrated.pairs if run.calibrated else (),
-        alpha=open_gate.opened.alpha,
-        uneasy=run.calibrated.uneasy if run.calibrated else True,
-        profile=run.profile,
-        mei=run.mei,
-        screening=keeping.screening_pairs(run, open_gate.opened.settings),
-        places=open_gate.block.places,
-    )
+    ruling = keeping.ruling_of(run, open_gate)
     if ruling.verdict is not None:
         number, effect, bounds = open_gate.opened.gate, ruling.effect, ruling.interval
         return Decide((Judged(number, ruling.verdict, effect, bounds, ruling.log_e, ruling.units, ruling.why),))
@@ -149,14 +136,14 @@ def glanced(run: Run, windows: Sequence[Window]) -> tuple[Event, ...]:
     headroom, s0 = run.profile.headroom, slice_noise(run)
     block = run.gate.block if run.gate is not None else run.trial.block if run.trial is not None else None
     known = block is None or bool(block.pairs()) or run.gate is not None
-    aborted = guard.glance(pairs, run.target.guardrails, _levels(run), s0, headroom, run.bias, known=known)
+    aborted = guard.glance(pairs, run.target.guardrails, run.levels, s0, headroom, run.bias, known=known)
     if aborted is None:
         return ()
     if run.final:
         return (aborted, Watched(None, (None, None), 0, True, told(aborted), confirmed=False))
     if run.gate is not None:
         return (aborted, _judged(run.gate, "RollBack", told(aborted)))
-    ds = [pair.d - pair.side * run.bias for pair in pairs if pair.d is not None]
+    ds = differences(pairs, run.bias)
     return _aborted(run, run.trials[-1], aborted, ds)
 
 
@@ -181,7 +168,7 @@ def _slice(roles: dict[str, Window]) -> Pair:
 
 def _futile(run: Run, trial: Trial) -> bool:
     expected, sd = trial.expected
-    ds = [pair.d - pair.side * run.bias for pair in trial.block.pairs() if pair.d is not None]
+    ds = differences(trial.block.pairs(), run.bias)
     return guard.futile(ds, noise(run), expected, sd, run.mei / 2)
 
 
@@ -210,7 +197,3 @@ def _judged(open_gate: Gate, verdict: Verdict, why: str) -> Judged:
     seen = of_pairs(open_gate.block.pairs())
     whole = sum(pair.d is not None for pair in open_gate.block.pairs())
     return Judged(open_gate.opened.gate, verdict, seen.mean if seen else None, (None, None), 0.0, whole, why)
-
-
-def _levels(run: Run) -> dict[str, float]:
-    return dict(run.calibrated.levels) if run.calibrated is not None else {}

@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 from statistics import StatisticsError, correlation, fmean, median, pstdev, stdev
 
-from domain.estimate import autocorrelation, of_pairs
+from domain.estimate import Estimate, autocorrelation, of_pairs
 from domain.events import Calibrated, Screened
-from domain.evidence import Pair, Reading
+from domain.evidence import Pair, Reading, differences
 from domain.robust import winsorised
 from domain.state import Run, Trial
 
@@ -38,7 +38,7 @@ def slice_noise(run: Run) -> float:
 def censored(run: Run, trial: Trial, slices: Sequence[float] = ()) -> Screened:
     """The effect of an aborted trial: at least 0.08 worse, with a deliberately vague variance. `slices` are the d of
     glances into a window that was never finished."""
-    ds = _ds(trial.block.pairs(), run.bias)
+    ds = differences(trial.block.pairs(), run.bias)
     if slices:
         # A glance counts for its share of a window, and what it saw last is why the trial was stopped.
         ds = [fmean(slices)]
@@ -53,7 +53,7 @@ def screened(run: Run, trial: Trial) -> Screened | None:
     s0 = noise(run)
     if not pairs:
         return None
-    ds = winsorised(_ds(pairs, run.bias))
+    ds = winsorised(differences(pairs, run.bias))
     share = beta(run)
     effect = fmean(ds)
     if share < 1:
@@ -88,7 +88,7 @@ def calibrated(run: Run, past: Sequence[Pair], skew: float = 0.0) -> Calibrated:
     is ahead of ours, in seconds."""
     onset = run.began - run.profile.onset_windows * run.profile.window
     pairs = [pair for pair in past if pair.candidate.end <= onset and pair.d is not None]
-    ds = _ds(pairs)
+    ds = differences(pairs)
     windows = [window for pair in pairs for window in (pair.candidate, pair.control)]
     levels: dict[str, float] = {}
     fault = ""
@@ -122,14 +122,13 @@ def calibrated(run: Run, past: Sequence[Pair], skew: float = 0.0) -> Calibrated:
         healthy=healthy,
         noticed=noticed,
         bias=arms.bias if arms is not None and len(ds) >= BIAS_LEAST else 0.0,
-        mei=_shown(run, pairs),
+        mei=_shown(run, pairs, arms),
     )
 
 
-def _shown(run: Run, pairs: Sequence[Pair]) -> float:
+def _shown(run: Run, pairs: Sequence[Pair], seen: Estimate | None) -> float:
     """The minimum effect of interest: the profile's, raised to what 40 pairs can show at this noise."""
-    seen = of_pairs(pairs)
-    ds = winsorised(_ds(pairs, seen.bias if seen is not None else 0.0))
+    ds = winsorised(differences(pairs, seen.bias if seen is not None else 0.0))
     return max(run.profile.mei, MEI_PER_SD * stdev(ds)) if len(ds) >= BIAS_LEAST else run.profile.mei
 
 
@@ -169,10 +168,6 @@ def _arm_correlation(pairs: Sequence[Pair]) -> float | None:
         return correlation(series[0], series[1])
     except StatisticsError:
         return None
-
-
-def _ds(pairs: Sequence[Pair], bias: float = 0.0) -> list[float]:
-    return [pair.d - pair.side * bias for pair in pairs if pair.d is not None]
 
 
 def _logs(pairs: Sequence[Pair], bias: float) -> list[tuple[float, float]]:

@@ -6,8 +6,8 @@ import hashlib
 
 from domain import budget
 from domain.estimate import of_pairs
-from domain.events import Proposed
-from domain.ports import Observation, Request
+from domain.events import Advised, Proposed
+from domain.ports import Advice, Observation, Request
 from domain.screening import noise
 from domain.space import Settings
 from domain.state import Run, Trial, same
@@ -36,6 +36,23 @@ def request(run: Run) -> Request:
         safe_sd=run.profile.safe_sd,
         careful=run.profile.careful,
         mei=run.mei,
+    )
+
+
+def advised(advice: Advice) -> Advised:
+    """What the journal keeps of an answer."""
+    return Advised(
+        advice.recommend,
+        advice.effect,
+        advice.sd,
+        advice.max_ei,
+        advice.why,
+        advice.proposals[0] if advice.proposals else None,
+        advice.p_bad,
+        advice.expected,
+        advice.expected_sd,
+        advice.simpler,
+        advice.replicate,
     )
 
 

@@ -33,7 +33,7 @@ from domain.events import (
     Screened,
     Watched,
 )
-from domain.evidence import Pair, Window
+from domain.evidence import Pair, Window, differences, paired
 from domain.profile import Profile
 from domain.robust import winsorised
 from domain.space import Settings
@@ -67,7 +67,7 @@ class Block:
             if self._open is None or self._open.role == window.role:
                 self._open = window
             else:
-                self._pairs.append(Pair(*sorted((self._open, window), key=lambda each: each.role)))
+                self._pairs.append(paired(self._open, window))
                 self.places.append(self.placements)
                 self._open = None
 
@@ -201,6 +201,11 @@ class Run:
     def bias(self) -> float:
         """What the first arm shows above the second under equal settings (log difference)."""
         return self.calibrated.bias if self.calibrated is not None else 0.0
+
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """The guardrails' values under the original settings."""
+        return self.calibrated.levels if self.calibrated is not None else {}
 
     @property
     def max_trials(self) -> int:
@@ -359,7 +364,7 @@ def _strange(run: Run, arms: Mapping[str, Settings]) -> int:
 
 def _pool(run: Run, pairs: Sequence[Pair]) -> None:
     """Outliers are pulled in first: one of them would make every later abort late."""
-    ds = winsorised([pair.d - pair.side * run.bias for pair in pairs if pair.d is not None])
+    ds = winsorised(differences(pairs, run.bias))
     if len(ds) >= 2:
         mean = fmean(ds)
         run.noise.squares += sum((d - mean) ** 2 for d in ds)

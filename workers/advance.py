@@ -15,7 +15,6 @@ import structlog
 
 from domain.errors import Conflict, Misconfigured, Rejected, Transient
 from domain.events import (
-    Advised,
     Applied,
     Applying,
     Closed,
@@ -29,7 +28,7 @@ from domain.events import (
     Restored,
     Restoring,
 )
-from domain.evidence import Missing, Pair, Reading, Seen, Window
+from domain.evidence import Missing, Reading, Seen, Window, paired
 from domain.journal import seal, verify
 from domain.phases import glanced
 from domain.ports import (
@@ -47,6 +46,7 @@ from domain.ports import (
 )
 from domain.run import next_step, replay
 from domain.screening import calibrated
+from domain.search import advised
 from domain.state import Run, apply
 from domain.steps import Apply, Ask, Calibrate, Close, Decide, Done, Glance, Measure, Span, TakeBack, TakeImages, Wait
 from domain.target import Target
@@ -202,24 +202,10 @@ class _Step:
                 self._append([self._take_images(run)], due=now)
             case Calibrate(pairs):
                 skew = self._need_telemetry() - now
-                read = tuple(Pair(self._window(run, first), self._window(run, second)) for first, second in pairs)
-                self._append([calibrated(run, [_in_roles(pair) for pair in read], skew)], due=now)
+                read = [paired(self._window(run, first), self._window(run, second)) for first, second in pairs]
+                self._append([calibrated(run, read, skew)], due=now)
             case Ask(request):
-                advice = self.ports.optimizer(run.target.strategy).advise(request)
-                proposal = advice.proposals[0] if advice.proposals else None
-                told = Advised(
-                    advice.recommend,
-                    advice.effect,
-                    advice.sd,
-                    advice.max_ei,
-                    advice.why,
-                    proposal,
-                    advice.p_bad,
-                    advice.expected,
-                    advice.expected_sd,
-                    advice.simpler,
-                    advice.replicate,
-                )
+                told = advised(self.ports.optimizer(run.target.strategy).advise(request))
                 self._append([told], due=now)
             case Apply():
                 self._apply(run, step)
@@ -322,10 +308,6 @@ def _positive(seen: Seen, minimise: bool) -> Seen:
     if seen.value <= 0:
         return Missing(f"the objective is {seen.value:g}; it must be above 0")
     return seen if minimise else Reading(1 / seen.value)
-
-
-def _in_roles(pair: Pair) -> Pair:
-    return pair if pair.candidate.role == "candidate" else Pair(pair.control, pair.candidate)
 
 
 def _heard(message: Json) -> Heard:

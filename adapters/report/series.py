@@ -14,7 +14,7 @@ from adapters.report.pair_charts import Step
 from domain import keeping
 from domain.estimate import interval, of_pairs
 from domain.evidence import Pair
-from domain.gate import UNEASY_MIN_PAIRS, judge
+from domain.gate import least_pairs
 from domain.state import Block, Gate, Run
 from domain.summary import interval_text, percent_text
 
@@ -80,15 +80,7 @@ def gate_path(gate: Gate, run: Run) -> list[Step]:
     pairs = gate.block.pairs()
     steps = []
     for count in range(1, len(pairs) + 1):
-        ruling = judge(
-            pairs[:count],
-            run.calibrated.pairs if run.calibrated else (),
-            alpha=gate.opened.alpha,
-            uneasy=run.calibrated.uneasy if run.calibrated else True,
-            profile=run.profile,
-            mei=run.mei,
-            screening=keeping.screening_pairs(run, gate.opened.settings),
-        )
+        ruling = keeping.ruling_of(run, gate, count)
         against = ruling.effect is not None and ruling.effect >= -run.mei / 3
         steps.append(Step(count, ruling.effect, ruling.interval, ruling.log_e, against))
     return steps
@@ -177,7 +169,7 @@ def e_value(log_e: float) -> str:
 
 def _least(run: Run) -> int:
     uneasy = run.calibrated.uneasy if run.calibrated is not None else True
-    return max(run.profile.gate_min_pairs, UNEASY_MIN_PAIRS) if uneasy else run.profile.gate_min_pairs
+    return least_pairs(uneasy, run.profile)
 
 
 def _many(pairs: Sequence[Pair]) -> str:

@@ -7,12 +7,11 @@ against each other event by event.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.gate.service import UNSAFE, Service
 from domain.events import (
-    Advised,
     Applied,
     Applying,
     Closed,
@@ -26,12 +25,13 @@ from domain.events import (
     Restoring,
     Watched,
 )
-from domain.evidence import Pair, Window
+from domain.evidence import Window, paired
 from domain.phases import glanced
 from domain.ports import Optimizer
 from domain.profile import Profile
 from domain.run import next_step
 from domain.screening import calibrated
+from domain.search import advised
 from domain.signal import Signal, SignalKind
 from domain.space import Settings
 from domain.state import Run, apply
@@ -139,26 +139,10 @@ class Driver:
                 arms = {arm.label: dict(self.service.original) for arm in run.target.arms}
                 self.note(Imaged(arms, dict.fromkeys(arms, "v0")))
             case Calibrate(pairs):
-                read = [Pair(self._window(first), self._window(second)) for first, second in pairs]
-                ordered = [p if p.candidate.role == "candidate" else Pair(p.control, p.candidate) for p in read]
-                self.note(calibrated(run, ordered))
+                read = [paired(self._window(first), self._window(second)) for first, second in pairs]
+                self.note(calibrated(run, read))
             case Ask(request):
-                advice = self.strategy.advise(request)
-                self.note(
-                    Advised(
-                        advice.recommend,
-                        advice.effect,
-                        advice.sd,
-                        advice.max_ei,
-                        advice.why,
-                        advice.proposals[0] if advice.proposals else None,
-                        advice.p_bad,
-                        advice.expected,
-                        advice.expected_sd,
-                        advice.simpler,
-                        advice.replicate,
-                    )
-                )
+                self.note(advised(self.strategy.advise(request)))
             case Apply(arms, purpose, renew):
                 generation = run.generation + 1
                 self.note(Applying(dict(arms), generation, purpose, renew))
@@ -231,7 +215,3 @@ class Driver:
 def percent(effect: float) -> float:
     """A log difference as a gain in percent: what is saved of the objective."""
     return -100 * math.expm1(effect)
-
-
-def mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
