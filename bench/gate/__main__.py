@@ -25,15 +25,13 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from multiprocessing import Pool
-from pathlib import Path
 from typing import Any
 
+from bench.gate.collected import MOST_RIVALS, RESULTS
 from bench.gate.figures import figures, rival_figures
 from bench.gate.rivals import RivalCourse, before_after, run_rivals
 from bench.gate.suites import PROFILE, SUITES, Result, constants, run_one
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "gate"
-MOST_RIVALS = 400
 NO_RIVALS = ("abort", "budget", "gain")
 CHUNK = 4
 

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from bench.gate import __main__ as bench
-from bench.gate import live_gate, picture, report
+from bench.gate import bars, live_gate, picture, report
+from bench.gate.collected import Kept, load
 from bench.gate.live_book import Job, append_line, jobs, parse_plan
+from bench.gate.page import page
 from bench.gate.picture import Bar, Dots, Point, draw, short
 from bench.gate.suites import SUITES, constants
 from domain.errors import Misconfigured
@@ -95,9 +97,9 @@ def write(folder: Path, *suites: dict[str, Any]) -> None:
         (folder / f"{data['suite']}.json").write_text(json.dumps(data))
 
 
-def met(kept: report.Kept, words: str) -> report.Row:
+def met(kept: Kept, words: str) -> bars.Row:
     """The one row of the table whose figure has these words."""
-    (row,) = (row for row in report.bars(kept) if words in row.figure)
+    (row,) = (row for row in bars.bars(kept) if words in row.figure)
     return row
 
 
@@ -129,23 +131,23 @@ def test_a_file_that_is_no_result_of_its_suite_is_refused(tmp_path: Path, text: 
     """Broken, foreign, incomplete, of another suite, or of a suite that has changed since."""
     (tmp_path / "gain.json").write_text(text)
     with pytest.raises(Misconfigured, match=words):
-        report.load(tmp_path)
+        load(tmp_path)
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     """It says what writes results."""
     with pytest.raises(Misconfigured, match="--keep"):
-        report.load(tmp_path)
+        load(tmp_path)
 
 
 def test_live_gates_of_other_constants_are_refused(tmp_path: Path) -> None:
     """They must have run with the profile `live` as it is here."""
     changed = {**asdict(live_gate.live_profile()), "alpha": 0.1}
     append_line(tmp_path, gate(Job("aa", 0.0, 0, 1), "Keep"))
-    assert len(report.load(tmp_path).live) == 1
+    assert len(load(tmp_path).live) == 1
     append_line(tmp_path, gate(Job("aa", 0.0, 1, 2), "Keep", constants={"profile": changed}))
     with pytest.raises(Misconfigured, match="1 of 2 gates"):
-        report.load(tmp_path)
+        load(tmp_path)
 
 
 # --- the bars --------------------------------------------------------------------------------------------------------
@@ -153,7 +155,7 @@ def test_live_gates_of_other_constants_are_refused(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_not_measured() -> None:
     """Every bar stays in the table, with the command that measures it."""
-    rows = report.bars(report.Kept({}))
+    rows = bars.bars(Kept({}))
     assert len(rows) == 17
     assert {row.met for row in rows} == {"not measured"}
     assert not any(row.is_met for row in rows)
@@ -163,34 +165,34 @@ def test_what_is_missing_is_not_measured() -> None:
 @pytest.mark.parametrize(
     ("hits", "of", "need", "said"),
     [
-        (6, 100, 0, report.NO),
-        (5, 100, 0, report.NOT_PROVEN),
-        (5, 1000, 0, report.YES),
-        (0, 20, 0, report.NOT_PROVEN),
+        (6, 100, 0, bars.NO),
+        (5, 100, 0, bars.NOT_PROVEN),
+        (5, 1000, 0, bars.YES),
+        (0, 20, 0, bars.NOT_PROVEN),
         (0, 100, 500, "too few: 100 of 500"),
-        (50, 100, 500, report.NO),
+        (50, 100, 500, bars.NO),
     ],
 )
 def test_a_share_below_a_bar(hits: int, of: int, need: int, said: str) -> None:
     """The share decides, the bound says whether that is proven; too few runs fulfil nothing, but can fail."""
-    assert report.at_most(hits, of, 0.05, need)[1] == said
-    assert report.at_least(of - hits, of, 0.95, need)[1] == said
+    assert bars.at_most(hits, of, 0.05, need)[1] == said
+    assert bars.at_least(of - hits, of, 0.95, need)[1] == said
 
 
 def test_the_bound_is_the_exact_one() -> None:
     """0 of n: 1 - 0.05^(1/n)."""
-    assert report.at_most(0, 20, 0.05)[0] == f"0 % (0 of 20; ≤ {short(1 - 0.05 ** (1 / 20))})"
-    assert report.at_least(20, 20, 0.95)[0] == f"100 % (20 of 20; ≥ {short(0.05 ** (1 / 20))})"
+    assert bars.at_most(0, 20, 0.05)[0] == f"0 % (0 of 20; ≤ {short(1 - 0.05 ** (1 / 20))})"
+    assert bars.at_least(20, 20, 0.95)[0] == f"100 % (20 of 20; ≥ {short(0.05 ** (1 / 20))})"
 
 
 def test_the_worst_cell_is_held_against_its_own_bar() -> None:
     """A suite may pass while one of its cells does not; a part of the cells is not the suite."""
     names = [each.name for each in SUITES["null"]]
     cells = {name: cell(100) for name in names} | {names[3]: cell(100, false_keeps=6)}
-    kept = report.Kept({"null": suite("null", 1200, cells, false_keeps=6)})
-    assert (met(kept, "worst").met, met(kept, "overall").met) == (report.NO, report.YES)
+    kept = Kept({"null": suite("null", 1200, cells, false_keeps=6)})
+    assert (met(kept, "worst").met, met(kept, "overall").met) == (bars.NO, bars.YES)
     assert names[3] in met(kept, "worst").reached
-    part = report.Kept({"null": suite("null", 200, {name: cell(100) for name in names[:2]})})
+    part = Kept({"null": suite("null", 200, {name: cell(100) for name in names[:2]})})
     assert met(part, "worst").met == "too few: 2 of 12 cells"
 
 
@@ -205,36 +207,36 @@ def test_cells_are_read_where_the_bar_is_about_a_cell() -> None:
             "tenfold": cell(1000, stopped_within_1=999, stopped_within_2=1000),
         },
     )
-    kept = report.Kept({"transient": transient, "abort": abort})
-    assert met(kept, "go away by themselves").met == report.NO
+    kept = Kept({"transient": transient, "abort": abort})
+    assert met(kept, "go away by themselves").met == bars.NO
     assert met(kept, "can fix").reached.startswith("90 % (9 of 10")
-    assert met(kept, "twice as slow").met == report.YES
-    assert met(kept, "ten times as slow").met == report.NO
+    assert met(kept, "twice as slow").met == bars.YES
+    assert met(kept, "ten times as slow").met == bars.NO
 
 
 def test_cliff_figures() -> None:
     """Bars with a stretch say which of both is reached; most runs without a verified improvement is no."""
-    kept = report.Kept({"cliff": suite("cliff", 50, unsafe_windows=0.006, first_verified_window=40.0, claim_bias=-0.6)})
+    kept = Kept({"cliff": suite("cliff", 50, unsafe_windows=0.006, first_verified_window=40.0, claim_bias=-0.6)})
     assert met(kept, "guardrail").met == "yes, stretch not"
     assert met(kept, "first verified").met == "yes, stretch too"
-    assert met(kept, "reported minus true").met == report.NO
+    assert met(kept, "reported minus true").met == bars.NO
     assert "−0.60 points" in met(kept, "reported minus true").reached
-    never = report.Kept({"cliff": suite("cliff", 50, first_verified_window=None, claim_bias=None)})
-    assert met(never, "first verified").met == report.NO
-    assert met(never, "reported minus true").met == report.NOT_MEASURED
+    never = Kept({"cliff": suite("cliff", 50, first_verified_window=None, claim_bias=None)})
+    assert met(never, "first verified").met == bars.NO
+    assert met(never, "reported minus true").met == bars.NOT_MEASURED
 
 
 @pytest.mark.parametrize(
     ("naive", "said"),
     [
-        ({"runs": 50, "true_gain": 12.0}, report.YES),
-        ({"runs": 50, "true_gain": 12.1}, report.NO),
+        ({"runs": 50, "true_gain": 12.0}, bars.YES),
+        ({"runs": 50, "true_gain": 12.1}, bars.NO),
         ({"runs": 20, "true_gain": 5.0}, "not comparable: rerun with --rivals 50"),
     ],
 )
 def test_gains_are_compared_on_the_same_services(naive: dict[str, Any], said: str) -> None:
     """The means of different services say nothing about who is better."""
-    kept = report.Kept({"cliff": suite("cliff", 50, rivals={"naive": naive})})
+    kept = Kept({"cliff": suite("cliff", 50, rivals={"naive": naive})})
     assert met(kept, "true gain at the end").met == said
 
 
@@ -243,13 +245,13 @@ def test_coverage_counts_all_suites() -> None:
     suites = {name: suite(name, 24, coverage=0.96, intervals=1000) for name in SUITES}
     suites["rare-harm"] = suite("rare-harm", 24, coverage=0.5, intervals=10)
     suites["abort"] = suite("abort", 24, coverage=None, intervals=0)
-    row = met(report.Kept(suites), "intervals")
+    row = met(Kept(suites), "intervals")
     assert "(6725 of 7010" in row.reached.replace(",", "")
     assert "rare-harm alone 50 % (5 of 10)" in row.reached
-    assert row.met == report.YES
+    assert row.met == bars.YES
     del suites["drift"]
-    assert met(report.Kept(suites), "intervals").met == "incomplete: without drift"
-    assert met(report.Kept({"gain": suite("gain", 9, coverage=0.9)}), "intervals").met == report.NO
+    assert met(Kept(suites), "intervals").met == "incomplete: without drift"
+    assert met(Kept({"gain": suite("gain", 9, coverage=0.9)}), "intervals").met == bars.NO
 
 
 def test_live_gates() -> None:
@@ -263,9 +265,9 @@ def test_live_gates() -> None:
         *gates("3:5", "Inconclusive"),
         *gates("10:1", "NoGate", interval=[None, None]),
     ]
-    kept = report.Kept({}, good)
-    rows = [row for row in report.bars(kept) if row.figure.startswith("live")]
-    assert [row.met for row in rows] == [report.YES] * 3
+    kept = Kept({}, good)
+    rows = [row for row in bars.bars(kept) if row.figure.startswith("live")]
+    assert [row.met for row in rows] == [bars.YES] * 3
     assert "1 more never opened a gate" in rows[1].reached
     assert rows[0].command.endswith("--plan aa:40,3:10,10:11")
     for bad, words in (
@@ -275,12 +277,10 @@ def test_live_gates() -> None:
         (gates("3:1", "Inconclusive", interval=[0.01, 0.02]), "3 %"),
     ):
         row = next(
-            row
-            for row in report.bars(report.Kept({}, [*good, *bad]))
-            if row.figure.startswith("live") and words in row.figure
+            row for row in bars.bars(Kept({}, [*good, *bad])) if row.figure.startswith("live") and words in row.figure
         )
-        assert row.met == report.NO
-    few = report.Kept({}, gates("aa:20", "Inconclusive"))
+        assert row.met == bars.NO
+    few = Kept({}, gates("aa:20", "Inconclusive"))
     assert met(few, "A/A gates").met == "too few: 20 of 40"
 
 
@@ -294,18 +294,18 @@ def test_real_results_become_a_page(tmp_path: Path, capsys: pytest.CaptureFixtur
     for line in gates("aa:2,10:1,gzip:1", "Keep"):
         append_line(tmp_path, line)
     assert report.main(["--results", str(tmp_path)]) == 0
-    page = (tmp_path / "gate.md").read_text()
-    assert constants() in page
-    assert "nginx 1.22" in " ".join(page.split())
-    assert "`python -m bench.gate null --runs 12 --seed 1 --strategy random --rivals 1`" in page
-    assert all(each.name in page for each in SUITES["null"])
-    assert "](gate.svg)" in page
-    assert "rules have changed" not in page
+    text = (tmp_path / "gate.md").read_text()
+    assert constants() in text
+    assert "nginx 1.22" in " ".join(text.split())
+    assert "`python -m bench.gate null --runs 12 --seed 1 --strategy random --rivals 1`" in text
+    assert all(each.name in text for each in SUITES["null"])
+    assert "](gate.svg)" in text
+    assert "rules have changed" not in text
     assert "of 17 bars met" in capsys.readouterr().out
-    written = (page, (tmp_path / "gate.svg").read_text())
+    written = (text, (tmp_path / "gate.svg").read_text())
     assert report.main(["--results", str(tmp_path)]) == 0
     assert ((tmp_path / "gate.md").read_text(), (tmp_path / "gate.svg").read_text()) == written
-    tables = re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert len(tables) == 5
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
@@ -313,16 +313,16 @@ def test_real_results_become_a_page(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_a_page_of_live_gates_alone() -> None:
     """Says so in every other place, and tells that the rules are not those that the gates ran with."""
-    page = report.page(report.Kept({}, gates("aa:2", "Keep"), code="another"))
-    assert page.count("not measured") >= 14
-    assert "rules have changed" in page
-    assert live_gate.CODE in page
+    text = page(Kept({}, gates("aa:2", "Keep"), code="another"))
+    assert text.count("not measured") >= 14
+    assert "rules have changed" in text
+    assert live_gate.CODE in text
 
 
 def test_strategies_that_differ_are_told() -> None:
     """Figures of random search must not pass for those of the optimizer."""
-    kept = report.Kept({"gain": suite("gain", 9), "cliff": suite("cliff", 9, strategy="random")})
-    assert "bayesian in gain; random in cliff" in " ".join(report.page(kept).split())
+    kept = Kept({"gain": suite("gain", 9), "cliff": suite("cliff", 9, strategy="random")})
+    assert "bayesian in gain; random in cliff" in " ".join(page(kept).split())
 
 
 # --- the picture -----------------------------------------------------------------------------------------------------
