@@ -24,15 +24,18 @@ HEADROOM = math.log(1.2)  # ... the more so for a candidate that was measured be
 
 
 def stopped(run: Run, pairs: Sequence[Pair], *, known: bool = False) -> Aborted | None:
-    """`check` by what this run knows of its target."""
+    """`check` by what this run knows of its target. A burst that lies across two windows is in both; where harm that
+    lasts shows in the three glances of one window, that need not end what is known."""
+    profile = run.profile
     return check(
         pairs,
         run.target.guardrails,
         run.levels,
         noise(run),
         run.bias,
-        glances=run.profile.glance > 0,
+        glances=profile.glance > 0,
         known=known,
+        row=3 if known and 0 < 3 * profile.glance <= profile.window else 2,
     )
 
 
@@ -45,12 +48,13 @@ def check(
     *,
     glances: bool = False,
     known: bool = False,
+    row: int = 2,
 ) -> Aborted | None:
     """The first abort rule that the pairs of one trial break, or None. `levels` are the guardrails' values under the
     original settings, `s0` the sd of a pair's d, `bias` what the first arm shows above the second under equal settings.
     With `glances` into each window, one whole window needs to be worse to count alone: harm that lasts was seen before
-    its end. The first window of a candidate that is `known` from earlier ones decides nothing by a little. More harm
-    never turns an abort into none."""
+    its end. The first window of a candidate that is `known` from earlier ones decides nothing by a little. It takes `row`
+    windows in a row to be far slower together. More harm never turns an abort into none."""
     if not pairs:
         return None
     broken = _broken(pairs[-1], guardrails, levels)
@@ -58,7 +62,7 @@ def check(
         return broken
     if len(pairs) >= 2 and pairs[-1].harmful_gap and pairs[-2].harmful_gap:
         return Aborted("candidate without data", "2 windows in a row missing on the candidate only", "1")
-    return _latency(differences(pairs, bias), s0, SIXFOLD if glances else TRIPLE, known)
+    return _latency(differences(pairs, bias), s0, SIXFOLD if glances else TRIPLE, row, known)
 
 
 def glance(
@@ -118,7 +122,7 @@ def _broken(last: Pair, guardrails: Sequence[Guardrail], levels: Mapping[str, fl
     return None
 
 
-def _latency(ds: Sequence[float], s0: float, once: float, known: bool) -> Aborted | None:
+def _latency(ds: Sequence[float], s0: float, once: float, row: int, known: bool) -> Aborted | None:
     if ds and ds[-1] > once:
         times = f"{math.exp(once):.0f} times"
         return Aborted(f"more than {times} the control", f"{math.exp(ds[-1]):.2f} times", f"{times} in one window")
@@ -129,9 +133,10 @@ def _latency(ds: Sequence[float], s0: float, once: float, known: bool) -> Aborte
         return None
     # Noise lets the rule strike earlier, to find twice as slow within two windows; beyond an sd of 0.2 it would strike
     # at candidates that are no slower at all.
-    two, limit = fmean(ds[-2:]), HALF_AGAIN - CAUTION * min(s0, MOST_S0) / math.sqrt(2)
-    if two > limit and min(ds[-2:]) > (HEADROOM if known else BOTH):
-        return Aborted("far slower in two windows", f"{_percent(two)} slower", f"{_percent(limit)} over 2 windows")
+    latest, limit = ds[-row:], HALF_AGAIN - CAUTION * min(s0, MOST_S0) / math.sqrt(row)
+    if len(latest) == row and fmean(latest) > limit and min(latest) > (HEADROOM if known else BOTH):
+        seen = f"{_percent(fmean(latest))} slower"
+        return Aborted(f"far slower in {row} windows in a row", seen, f"{_percent(limit)} over {row} windows")
     slower = fmean(winsorised(ds))
     if median_low(ds) > WORSE / 2 and slower - CAUTION * s0 / math.sqrt(len(ds)) > WORSE:
         seen = f"{_percent(slower)} slower over {len(ds)} pairs"

@@ -47,7 +47,7 @@ class Profile:
     max_seconds: float = 9600.0  # no trial starts later than this after the run opened
     watch_units: int = 10  # twice as many fresh pairs of original against kept, for the reported effect
     confirm: float = 0.5  # the watch confirms a change if it shows a gain of at least this many MEI
-    rare_harm_pairs: int = 40  # pairs of the watch at least; twice as many if one of all was half as slow again
+    rare_harm_pairs: int = 50  # pairs of the watch at least; twice as many if one of all was half as slow again
     promotion_pairs: int = 4  # pairs with the harm test at each step of a promotion that is not the last
     hold_back: float = 0.0  # seconds after the watch in which the original is measured again now and then; 0: none
     hold_back_every: float = 1800.0  # seconds between two looks of the hold-back

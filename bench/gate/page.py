@@ -53,8 +53,8 @@ BOUNDS = (
     " the bound does not: so many runs cannot exclude that the true share is beyond the bar. The worst of twelve "
     "cells is picked after the fact, which makes its share look worse than the cell is, not better. Windows, medians"
     " and gains stand without a bound: the results hold no spread of them. The seed of a run makes its service, its "
-    "noise and its search: with the versions above, the commands give the same figures on the same kind of processor; `--keep` "
-    "writes them to where this page is made from."
+    "noise and its search: with the versions above, the commands give the same figures on the same kind of processor;"
+    " `--keep` writes them to where this page is made from."
 )
 COVERAGE = (
     "Intervals of one run are not independent of each other, so that the bound of their coverage is a guide only. "

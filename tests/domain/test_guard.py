@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.evidence import Missing, Pair, Reading
-from domain.guard import all_missing, check, futile, glance
+from domain.guard import all_missing, check, futile, glance, stopped
+from domain.profile import STAGING
 from domain.target import Guardrail
 from tests.domain.pairs import pair, pairs, window
+from tests.domain.rooms import Room
 
 ERRORS = Guardrail("errors", "q", "<", 0.01)
 BYTES = Guardrail("bytes", "q", "<", 1.5, relative=True)
@@ -18,7 +23,7 @@ SPEED = Guardrail("speed", "q", ">", 0.5)
 DS = st.lists(st.floats(-1, 1), min_size=1, max_size=8)
 MORE = st.just(0.0) | st.floats(1e-6, 2)  # less than that is rounding, not harm
 S0 = st.floats(0.01, 0.3)
-HOW = st.fixed_dictionaries({"glances": st.booleans(), "known": st.booleans()})
+HOW = st.fixed_dictionaries({"glances": st.booleans(), "known": st.booleans(), "row": st.integers(2, 3)})
 
 
 def guarded(candidate: float | None, control: float | None, name: str = "errors") -> Pair:
@@ -80,6 +85,24 @@ def test_a_burst_in_one_window_is_not_far_slower_in_two() -> None:
     """The mean of two windows counts only if each of them shows it."""
     assert check(pairs([0.0, 0.9]), (), {}, 0.1) is None
     assert check(pairs([0.2, 0.9]), (), {}, 0.1) is not None
+
+
+def test_a_burst_across_two_windows_is_not_far_slower_in_three() -> None:
+    """What is known is taken back for three windows in a row, where glances see harm that lasts before that."""
+    assert check(pairs([0.0, 0.0, 0.6, 0.6]), (), {}, 0.1, glances=True, known=True) is not None
+    assert check(pairs([0.0, 0.0, 0.6, 0.6]), (), {}, 0.1, glances=True, known=True, row=3) is None
+    aborted = check(pairs([0.0, 0.0, 0.6, 0.6, 0.6]), (), {}, 0.1, glances=True, known=True, row=3)
+    assert aborted is not None
+    assert aborted.rule == "far slower in 3 windows in a row"
+
+
+@pytest.mark.parametrize(("length", "every", "found"), [(30.0, 10.0, False), (60.0, 30.0, True), (60.0, 0.0, True)])
+def test_two_far_slower_windows_of_what_is_known(length: float, every: float, found: bool) -> None:
+    """They end it where three glances do not fit into a window."""
+    room = Room(replace(STAGING, window=length, glance=every))
+    far = pairs([0.0, 0.0, 0.6, 0.6])
+    assert (stopped(room.run, far, known=True) is not None) is found
+    assert stopped(room.run, far) is not None
 
 
 def test_a_bias_of_the_arms_is_no_harm() -> None:
@@ -152,7 +175,7 @@ def test_more_harm_never_makes_a_futile_trial_worth_while(
 @given(ds=DS, more=MORE, s0=S0, bias=st.floats(-0.5, 0.5), how=HOW, every=st.integers(0, 3))
 @settings(max_examples=500)
 def test_more_harm_never_turns_an_abort_into_none(
-    ds: list[float], more: float, s0: float, bias: float, how: dict[str, bool], every: int
+    ds: list[float], more: float, s0: float, bias: float, how: dict[str, Any], every: int
 ) -> None:
     """Abort rules are monotone in harm, whatever the bias of the arms, whether there are glances, known or new."""
     if check(pairs(ds, every), (), {}, s0, bias, **how) is not None:
