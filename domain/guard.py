@@ -53,8 +53,8 @@ def check(
     """The first abort rule that the pairs of one trial break, or None. `levels` are the guardrails' values under the
     original settings, `s0` the sd of a pair's d, `bias` what the first arm shows above the second under equal settings.
     With `glances` into each window, one whole window needs to be worse to count alone: harm that lasts was seen before
-    its end. The first window of a candidate that is `known` from earlier ones decides nothing by a little. `row` windows
-    in a row have to be far slower. More harm never turns an abort into none."""
+    its end. The first window of a candidate that is `known` from earlier ones decides nothing by a little. `row`
+    windows in a row have to be far slower. More harm never turns an abort into none."""
     if not pairs:
         return None
     broken = _broken(pairs[-1], guardrails, levels)
