@@ -17,7 +17,7 @@ from domain.robust import winsorised
 from domain.state import Run, Trial
 
 TRUSTED_FREEDOM = 12
-BIAS_LEAST = 8  # A/A pairs from which on a bias of the arms, or the noise, is taken at its word
+BIAS_LEAST = 8  # A/A pairs from which on a bias of the arms, the noise or an offset is taken at its word
 MEI_PER_SD = 0.6  # the least minimum effect of interest, in sd of a pair: what 40 pairs prove about every second time
 BETA_PRIOR, BETA_WEIGHT, BETA_LEAST = 0.5, 4, 8
 ABORTED_EFFECT, ABORTED_SD = 0.08, 0.05
@@ -105,7 +105,8 @@ def calibrated(run: Run, past: Sequence[Pair], skew: float = 0.0) -> Calibrated:
     if r1 is not None and r1 - 1.645 / math.sqrt(max(1, len(ds) // 4)) > 0.2:
         fault = f"neighbouring windows are correlated ({r1:.2f}); use longer windows"
     arms = of_pairs(pairs)
-    if arms is not None and abs(arms.mean) - 1.96 * arms.error > run.profile.mei / 2:
+    enough = len(ds) >= BIAS_LEAST  # of three pairs, one residual is left to judge them by
+    if arms is not None and enough and abs(arms.mean) - 1.96 * arms.error > run.profile.mei / 2:
         fault = f"identical arms differ by {100 * math.expm1(arms.mean):+.1f} % whichever is called the candidate"
     if abs(skew) > run.profile.window / 10:
         fault = f"Prometheus' clock is {skew:+.1f} s from ours, so windows would be read at the wrong time"
@@ -121,7 +122,7 @@ def calibrated(run: Run, past: Sequence[Pair], skew: float = 0.0) -> Calibrated:
         fault=fault,
         healthy=healthy,
         noticed=noticed,
-        bias=arms.bias if arms is not None and len(ds) >= BIAS_LEAST else 0.0,
+        bias=arms.bias if arms is not None and enough else 0.0,
         mei=_shown(run, pairs, arms),
     )
 
