@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from adapters.redis_ledger import RedisLedger
 from domain.ports import Ledger
 from tests.contracts.ledgers import Store, both
 from tests.redis_server import RedisServer, redis_server
@@ -19,9 +20,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(params=["memory", "redis"])
-def store(request: pytest.FixtureRequest) -> Store:
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """Each ledger in turn, with the way to let its leases run out."""
-    return both(request.param, lambda: request.getfixturevalue("server"))
+    made = both(request.param, lambda: request.getfixturevalue("server"))
+    yield made
+    if isinstance(made.ledger, RedisLedger):
+        made.ledger.close()
 
 
 @pytest.fixture
