@@ -133,8 +133,9 @@ def _points(points: Sequence[Point]) -> tuple[float, list[str]]:
         parts.append(_text(RIGHT + 14, at + 4.5, f"{point.name}: {point.gain:.1f} %, {short(point.unsafe)}", INK))
     for point in (point for point in points if point.ours):
         parts.append(_circle(x(point.unsafe), y(point.gain), 7.0, OURS))
+        # Above its point: rivals of about the same gain lie on the same height.
         told = f"{point.name}: gains {point.gain:.1f} %, {short(point.unsafe)} of windows unsafe"
-        parts.append(_text(x(point.unsafe) + 13, y(point.gain) + 4.5, told, OURS, bold=True, halo=True))
+        parts.append(_text(x(point.unsafe) + 13, y(point.gain) - 11, told, OURS, bold=True, halo=True))
     return bottom + 66, parts
 
 
