@@ -79,7 +79,7 @@ def _final(run: Run) -> str:
                 f"bringing the winner to {count} of {len(run.target.arms)} arms: step {run.steps + 1} of {len(counts)}"
             )
         pair = len(run.watching.pairs()) + 1 if run.watching is not None else 1
-        return f"watching original against kept: pair {pair} of about {max(pair, keeping.watch_needs(run))}"
+        return f"watching original against kept: pair {about(pair, run)}"
     if run.watched.harmful or not run.watched.confirmed or (run.held and run.held[-1].harmful):
         return "taking the new settings back"
     if run.holding is not None and run.holding.slots and not run.held:
@@ -103,13 +103,17 @@ def progress(run: Run) -> str:
     if run.promoted and run.watched is None and run.watching is not None:
         pairs = run.watching.pairs()
         if pairs and len(pairs) % EVERY_PAIRS == 0:
-            about = max(len(pairs), keeping.watch_needs(run))
-            return f"watch: pair {len(pairs)} of about {about}, {so_far(pairs, run)}"
+            return f"watch: pair {about(len(pairs), run)}, {so_far(pairs, run)}"
     if run.watched is not None and run.holding is not None and not run.held:
         pairs = run.holding.pairs()
         if pairs and len(pairs) % EVERY_PAIRS == 0:
             return f"hold-back: {len(pairs)} pairs, {so_far(pairs, run)}"
     return ""
+
+
+def about(pair: int, run: Run) -> str:
+    """How far the watch is: it wants more pairs after a slow one."""
+    return f"{pair} of about {max(pair, keeping.watch_needs(run))}"
 
 
 def so_far(pairs: list[Pair], run: Run) -> str:

@@ -6,9 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from console.output import console, plain
-from console.telling import difference, gate_line, harm, looks_line, phase, progress, so_far, told
+from console.telling import about, difference, gate_line, harm, looks_line, phase, progress, so_far, told
 from console.wiring import Session
-from domain import budget, keeping
+from domain import budget
 from domain.errors import Transient
 from domain.events import Closed, Measured, Proposed
 from domain.journal import event_of
@@ -153,8 +153,7 @@ def _after(run: Run) -> list[tuple[str, str]]:
         lines.append((f"watch: {plain(run.watched.why)}", "" if good else "yellow"))
     elif run.promoted and run.watching is not None:
         pairs = run.watching.pairs()
-        about = max(len(pairs), keeping.watch_needs(run))
-        lines.append((f"watch: {len(pairs)} of about {about} pairs, {so_far(pairs, run)}", "cyan"))
+        lines.append((f"watch: {about(len(pairs), run)} pairs, {so_far(pairs, run)}", "cyan"))
     if run.held:
         lines.append((f"hold-back: {plain(run.held[-1].why)}", ""))
     elif run.watched is not None and run.holding is not None and run.holding.slots:

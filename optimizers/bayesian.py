@@ -15,12 +15,11 @@ from domain.ports import Advice, Request
 from domain.space import SearchSpace, Settings, check
 from optimizers.choice import pruned, replicate, simplest
 from optimizers.region import Array, decoded, draw, places
-from optimizers.seeding import as_points, first_proposals, usable
+from optimizers.seeding import KNOWN_GOOD, as_points, first_proposals, usable
 from optimizers.surrogate import PRIOR_SD, Surrogate, encode, log_expected_improvement
 
 UNKNOWN_EI = 0.04  # expected improvement over the incumbent of one draw with the prior's sd
 LEARNED = 3  # measured settings, the incumbent among them, up to which nothing is said to be exhausted
-KNOWN_GOOD = "settings that are known to be good elsewhere"
 
 
 @dataclass(frozen=True, slots=True)

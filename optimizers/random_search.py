@@ -8,7 +8,7 @@ from random import Random
 from domain.ports import Advice, Observation, Request
 from domain.space import Settings, check
 from optimizers.region import decoded, draw
-from optimizers.seeding import equal, first_proposals, known, usable
+from optimizers.seeding import KNOWN_GOOD, equal, first_proposals, known, usable
 
 POOL = 200
 PRIOR_SD = 0.1  # of effects over a space nobody knows
@@ -19,7 +19,7 @@ class RandomSearch:
 
     def advise(self, request: Request) -> Advice:
         check(request.space)
-        proposals, why = first_proposals(request)[: request.n], "settings that are known to be good elsewhere"
+        proposals, why = first_proposals(request)[: request.n], KNOWN_GOOD
         if len(proposals) < request.n:
             proposals += _fresh(request, request.n - len(proposals), proposals)
             why = "drawn at random inside the constraints" if proposals else "every setting was tried"

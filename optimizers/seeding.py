@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from domain.ports import Observation, Request
 from domain.space import Settings, allowed, same
 
+KNOWN_GOOD = "settings that are known to be good elsewhere"
 WORST_EFFECT, WORST_SD = 0.3, 0.1  # a refused or crashed candidate enters the surrogate at least this bad, vaguely
 
 

@@ -29,7 +29,7 @@ from domain.events import (
     Restoring,
     Screened,
 )
-from domain.evidence import Missing, Pair, Reading, Role, Window
+from domain.evidence import Missing, Pair, Reading, Role, Window, differences
 from domain.gate import gate_alpha
 from domain.journal import seal
 from domain.ports import Record, RunInfo
@@ -163,7 +163,7 @@ class Journalist:
         """A trial with the given true effect."""
         self.write(Proposed(number, settings, 1000 + number, "bayesian", why))
         measured = [self.slot(settings, "screen", effect, swapped=bool(n // 2 % 2)) for n in range(pairs)]
-        ds = [pair.d - pair.side * self.bias for pair in measured if pair.d is not None]
+        ds = differences(measured, self.bias)
         mean = sum(ds) / len(ds)
         self.write(Screened(number, mean, 0.0012 * 4 / pairs, len(ds)))
         self.rest()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bench.gate.bounds import lower95, upper95
 from bench.gate.collected import Data, Kept, command, live_command
-from bench.gate.figures import lower95, upper95
-from bench.gate.picture import short
 from bench.gate.suites import SUITES
-from bench.gate.words import share_of, signed
+from bench.gate.words import share_of, short, signed
 
 ASKED = {"abort": 2000, "budget": 500}  # runs, where a bar asks for a number of them
 YES, NO, NOT_MEASURED, NOT_PROVEN = "yes", "**NO**", "not measured", "yes, not proven"

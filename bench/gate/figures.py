@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
 
-from scipy.stats import beta
-
+from bench.gate.bounds import lower95, upper95
 from bench.gate.drive import percent
 from bench.gate.rivals import RivalCourse
 from bench.gate.service import REFERENCE
@@ -16,20 +15,6 @@ from bench.gate.suites import Result
 from domain.profile import Profile
 
 NEVER = math.inf
-
-
-def upper95(hits: int, of: int) -> float | None:
-    """One-sided upper 95 % bound of a share (Clopper and Pearson, 1934)."""
-    if not of:
-        return None
-    return 1.0 if hits >= of else float(beta.ppf(0.95, hits + 1, of - hits))
-
-
-def lower95(hits: int, of: int) -> float | None:
-    """One-sided lower 95 % bound of a share."""
-    if not of:
-        return None
-    return 0.0 if hits <= 0 else float(beta.ppf(0.05, hits, of - hits + 1))
 
 
 def figures(results: Sequence[Result], profile: Profile) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.gate.bounds import upper95
 from domain.errors import Misconfigured
 
 Plan = Sequence[tuple[str, float | None, int]]
@@ -159,7 +160,7 @@ def _row(kind: str, effect: float | None, group: Sequence[Mapping[str, Any]]) ->
         "median_log_effect": _middle(gates, "effect_seen"),
         "intervals": len(known),
         "covered": sum(_covers(line) for line in known),
-        "kept_upper_95": upper_bound(kept, len(gates)),
+        "kept_upper_95": upper95(kept, len(gates)),
         "median_pair_sd": _middle(gates, "pair_sd"),
         "median_pairs": _middle(gates, "pairs"),
         "uneasy": sum(bool(line["uneasy"]) for line in gates),
@@ -195,17 +196,6 @@ def wrong_sign(line: Mapping[str, Any]) -> bool:
 def _covers(line: Mapping[str, Any]) -> bool:
     interval = bounds(line)
     return interval is not None and interval[0] <= line["truth"] <= interval[1]
-
-
-def upper_bound(hits: int, trials: int, confidence: float = 0.95) -> float | None:
-    """One-sided upper bound of a share (Clopper-Pearson); None without trials."""
-    if trials == 0:
-        return None
-    if hits >= trials:
-        return 1.0
-    from scipy.stats import beta
-
-    return float(beta.ppf(confidence, hits + 1, trials - hits))
 
 
 _HEAD = ("kind", "effect", "gates", "kept", "back", "open", "other", "wrong", "cover", "seconds", "up95")

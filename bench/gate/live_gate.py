@@ -27,7 +27,7 @@ from bench.gate.live_site import SCRAPE, VERSION, Lane
 from domain.errors import Transient, TrimtabError
 from domain.estimate import interval, log_e, of_pairs, proven_r1
 from domain.events import Calibrated, GateOpened, Judged, Opened
-from domain.evidence import Pair, Reading
+from domain.evidence import Pair, Reading, differences
 from domain.journal import event_of, seal
 from domain.ports import Advice, Record, Request, Stamp
 from domain.profile import PROFILES, Profile
@@ -293,7 +293,7 @@ def _unproven(run: Run, pairs: Sequence[Pair]) -> dict[str, Any]:
 
 def _around(run: Run, pairs: Sequence[Pair], job: Job) -> dict[str, Any]:
     """Noise, the pairs themselves, and the true effect on this objective."""
-    ds = [pair.d for pair in pairs if pair.d is not None]
+    ds = differences(pairs)
     controls = [pair.control.objective.value for pair in pairs if isinstance(pair.control.objective, Reading)]
     control = fmean(controls) if controls else None
     calibrated = run.calibrated if isinstance(run.calibrated, Calibrated) else None

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 LEAST_FACTOR, MOST_FACTOR = 1.5, 2.0  # times the arrival rate in a burst of load
 LEAST_BURST, MOST_BURST = 3.0, 6.0  # seconds
@@ -82,6 +83,11 @@ def _orders(line: socket.socket) -> tuple[int, float] | None:
         return None
 
 
+def _called(line: socket.socket, seconds: float) -> bool:
+    """Whether the owner says something within so many seconds, or is gone."""
+    return bool(select.select([line], [], [], seconds)[0])
+
+
 def serve(port: int) -> None:
     """Burn for one owner after the other, for ever."""
     with socket.create_server(("127.0.0.1", port)) as door:
@@ -90,7 +96,7 @@ def serve(port: int) -> None:
             with line:
                 orders = _orders(line)
                 if orders is not None:
-                    burn(*orders, lambda pause: bool(select.select([line], [], [], pause)[0]), time.monotonic)  # noqa: B023
+                    burn(*orders, partial(_called, line), time.monotonic)
 
 
 def main() -> int:

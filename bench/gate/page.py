@@ -6,12 +6,12 @@ from dataclasses import asdict
 
 from bench.gate import live_gate
 from bench.gate.bars import NOT_MEASURED, at_most, bars, covered, worst_cell
+from bench.gate.bounds import upper95
 from bench.gate.collected import Data, Kept
-from bench.gate.figures import upper95
-from bench.gate.picture import Bar, Dots, Point, draw, short
+from bench.gate.picture import Bar, Dots, Point, draw
 from bench.gate.rivals import RIVALS
 from bench.gate.suites import PROFILE, SUITES, constants
-from bench.gate.words import code, paragraph, points, share_of, table
+from bench.gate.words import code, paragraph, points, share_of, short, table
 
 
 def page(kept: Kept) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
+from bench.gate.words import short
+
 WIDTH = 960
 LEFT, RIGHT = 220.0, 730.0  # of the panels with an axis; names are to the left, values and labels to the right
 BAR, GAP = 16.0, 27.0
@@ -177,13 +179,6 @@ def _mark(name: str, x: float, y: float, radius: float, colour: str) -> str:
 
 
 # --- scales ----------------------------------------------------------------------------------------------------------
-
-
-def short(share: float) -> str:
-    """A share in percent, in as few digits as tell it apart from 0 and from 1."""
-    percent = 100 * share
-    text = f"{percent:.2f}" if percent < 1 or 99 < percent < 100 else f"{percent:.1f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) + " %"
 
 
 def _step(high: float) -> float:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from bench.gate.picture import short
-
 WIDTH = 120
+
+
+def short(share: float) -> str:
+    """A share in percent, in as few digits as tell it apart from 0 and from 1."""
+    percent = 100 * share
+    text = f"{percent:.2f}" if percent < 1 or 99 < percent < 100 else f"{percent:.1f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + " %"
 
 
 def share_of(hits: int, of: int) -> str:

@@ -13,7 +13,8 @@ import pytest
 
 from bench.gate import live, live_book, live_gate
 from bench.gate.backend import BASE, JITTER, Delays, factor, serve
-from bench.gate.live_book import Job, append_line, jobs, left, parse_plan, read_lines, summarise, upper_bound
+from bench.gate.bounds import upper95
+from bench.gate.live_book import Job, append_line, jobs, left, parse_plan, read_lines, summarise
 from bench.gate.live_noise import LoadBursts, burn
 from bench.gate.live_site import DELAY, GZIP, Kind, Lane
 from domain.errors import Misconfigured
@@ -169,10 +170,10 @@ def test_a_wrong_sign_is_a_claim_of_the_opposite(effect: float | None, changes: 
 
 def test_the_upper_bound_is_clopper_and_pearsons() -> None:
     """0 of 40 bounds the share below 7.2 %, 2 of 40 below 14.9 %."""
-    assert upper_bound(0, 40) == pytest.approx(1 - 0.05 ** (1 / 40))
-    assert upper_bound(2, 40) == pytest.approx(0.149, abs=0.001)
-    assert upper_bound(3, 3) == 1.0
-    assert upper_bound(0, 0) is None
+    assert upper95(0, 40) == pytest.approx(1 - 0.05 ** (1 / 40))
+    assert upper95(2, 40) == pytest.approx(0.149, abs=0.001)
+    assert upper95(3, 3) == 1.0
+    assert upper95(0, 0) is None
 
 
 def test_the_true_effect_counts_what_does_not_shrink() -> None:

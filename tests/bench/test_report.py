@@ -18,8 +18,9 @@ from bench.gate import bars, live_gate, picture, report
 from bench.gate.collected import Kept, load
 from bench.gate.live_book import Job, append_line, jobs, parse_plan
 from bench.gate.page import page
-from bench.gate.picture import Bar, Dots, Point, draw, short
+from bench.gate.picture import Bar, Dots, Point, draw
 from bench.gate.suites import SUITES, constants
+from bench.gate.words import short
 from domain.errors import Misconfigured
 
 SVG = "{http://www.w3.org/2000/svg}"
