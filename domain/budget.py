@@ -1,7 +1,7 @@
 """The harm budget: how long the trials of a run may keep users beyond what the target allows.
 
 User-weighted seconds: time beyond a guardrail or the headroom, times the share of the users that met it (an arm's share
-is one of the arms). Time is one budget of a run, this is the other. Before a trial, what it could cost until the abort
+is one of the arms); and the time in which arms were restarted, for whom nobody answered. Time is one budget of a run, this is the other. Before a trial, what it could cost until the abort
 rules stop it is set aside; afterwards, what was seen is charged. What does not fit is not started.
 """
 
@@ -20,7 +20,9 @@ from domain.target import Target
 def spent(run: Run) -> float:
     """User-weighted seconds charged so far. Never falls by more than what an open block was set aside for."""
     trials = sum(charged(run, trial.block, trial.expected, beyond=trial.beyond) for trial in run.trials)
-    return trials + sum(charged(run, gate.block, (None, None), beyond=gate.beyond) for gate in run.gates)
+    gates = sum(charged(run, gate.block, (None, None), beyond=gate.beyond) for gate in run.gates)
+    blocks = [trial.block for trial in run.trials] + [gate.block for gate in run.gates]
+    return trials + gates + sum(block.down for block in blocks)
 
 
 def left(run: Run) -> float:
@@ -37,8 +39,10 @@ def at_worst(target: Target) -> float:
 
 
 def affords(run: Run) -> bool:
-    """Whether one more trial may start: even at its worst it stays inside the budget."""
-    return spent(run) + at_worst(run.target) <= run.target.limits.harm
+    """Whether one more trial may start: even at its worst it stays inside the budget, with restarts as dear as the
+    dearest so far."""
+    restarts = max((trial.block.down for trial in run.trials), default=0.0)
+    return spent(run) + at_worst(run.target) + restarts <= run.target.limits.harm
 
 
 def charged(run: Run, block: Block, expected: tuple[float | None, float | None], *, beyond: bool) -> float:

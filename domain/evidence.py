@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Role = Literal["candidate", "control"]
@@ -33,7 +33,8 @@ Seen = Reading | Missing
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One measurement slot on one arm. `start` and `end` are Unix seconds on Prometheus' clock."""
+    """One measurement slot on one arm. `start` and `end` are Unix seconds on Prometheus' clock. `disturbed` says what
+    the target did by itself meanwhile (a checkpoint, a vacuum), if that is known."""
 
     arm: str
     role: Role
@@ -41,6 +42,7 @@ class Window:
     end: float
     objective: Seen
     guards: Mapping[str, Seen] = field(default_factory=dict)
+    disturbed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,12 @@ class Pair:
 
 
 def paired(first: Window, second: Window) -> Pair:
-    """The pair of a candidate's and a control's window, in whichever order they come."""
+    """The pair of a candidate's and a control's window, in whichever order they come. What touched only one of them
+    would be taken for the candidate's doing, so neither counts."""
+    if bool(first.disturbed) != bool(second.disturbed):
+        touched = first if first.disturbed else second
+        nothing = Missing(f"on arm {touched.arm} only: {touched.disturbed}")
+        first, second = (replace(window, objective=nothing) for window in (first, second))
     return Pair(*sorted((first, second), key=lambda window: window.role))
 
 

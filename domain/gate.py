@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean, variance
 
 from domain.estimate import Estimate, interval, log_e, of_pairs, of_placements, proven_r1
 from domain.events import Interval, Verdict
@@ -19,6 +20,7 @@ RARE_HARM = math.log(1.5)
 MOST_RARE = 2  # this many more slow windows than fast ones are no chance
 UNEASY_MIN_PAIRS = 20
 UNSTABLE = 0.30  # spread of a candidate's effect over the arms (TUNA: unstable settings differ by 30 % and more)
+UNSTABLE_ERRORS = 2.0  # ... and this many standard errors
 FUTILE_SD = 2.5
 HARM_MARGIN = 0.02
 HARM_E = 20.0
@@ -113,19 +115,22 @@ def rare_harm(pairs: Sequence[Pair]) -> int:
     return sum(d > RARE_HARM for d in ds) - sum(d < -RARE_HARM for d in ds)
 
 
-def spread(pairs: Sequence[Pair]) -> float:
-    """Difference of the candidate's effect between the arms (log), each arm against the *same* arm's control windows,
-    so that a bias of the arms cancels. 0 on one arm, or where an arm has not carried both."""
+def spread(pairs: Sequence[Pair]) -> tuple[float, float]:
+    """Difference of the candidate's effect between the arms (log) and its standard error, from two sides: each arm
+    against the *same* arm's control windows, where a bias of the arms cancels but a load that comes and goes does not;
+    and the pairs one way round against those the other way, where it is the opposite. What is true shows in both, so
+    the smaller one counts. (0, infinite) where an arm has not carried both twice."""
     levels: dict[str, dict[str, list[float]]] = {}
     for pair in pairs:
         for window, level in zip((pair.candidate, pair.control), pair.logs or (), strict=False):
             levels.setdefault(window.arm, {}).setdefault(window.role, []).append(level)
-    effects = [
-        math.fsum(each["candidate"]) / len(each["candidate"]) - math.fsum(each["control"]) / len(each["control"])
-        for each in levels.values()
-        if each.keys() == {"candidate", "control"}
-    ]
-    return max(effects) - min(effects) if len(effects) > 1 else 0.0
+    sides = [[pair.d for pair in pairs if pair.d is not None and pair.side == side] for side in (1, -1)]
+    both = [each for each in levels.values() if each.keys() == {"candidate", "control"}]
+    if len(both) < 2 or min(len(side) for side in sides) < 2:
+        return 0.0, math.inf
+    effects = [fmean(each["candidate"]) - fmean(each["control"]) for each in both]
+    error = math.sqrt(math.fsum(variance(side) / len(side) for side in sides))
+    return min(max(effects) - min(effects), abs(fmean(sides[0]) - fmean(sides[1]))), error
 
 
 def _hindrance(pairs: Sequence[Pair], screening: Sequence[Pair]) -> str:
@@ -135,8 +140,8 @@ def _hindrance(pairs: Sequence[Pair], screening: Sequence[Pair]) -> str:
     gaps = sum(pair.harmful_gap for pair in pairs)
     if gaps:
         return f"{gaps} windows are missing on the candidate only, which may be the bad ones"
-    apart = spread(pairs)
-    if apart >= UNSTABLE:
+    apart, error = spread(pairs)
+    if apart >= max(UNSTABLE, UNSTABLE_ERRORS * error):
         return f"unstable: the arms see effects that differ by {100 * math.expm1(apart):.0f} %"
     return ""
 

@@ -196,9 +196,14 @@ class Actuator(Protocol):
     def effective(self) -> Settings:
         """The settings in force in the running target; Transient if it cannot be proven."""
 
-    def renew(self) -> None:
+    def renew(self, since: float) -> None:
         """Put the arm onto a new placement with the settings that are stored: another node, a re-created pod, a started
-        process. Raises Transient, and Misconfigured for a kind of arm that has no placements."""
+        process; unless it went onto one after `since` (Unix seconds). Raises Transient, and Misconfigured for a kind of
+        arm that has no placements."""
+
+    def disturbed(self, start: float, end: float) -> str:
+        """What the target did by itself between two times (Unix seconds) that a window should not show, in words: a
+        checkpoint, a vacuum. Empty if nothing is known. Raises Transient."""
 
     def restore(self, stamp: Stamp, expected: str | None) -> Image:
         """Bring the before-image back into force under a new stamp. `expected` None forces."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Profile:
     scrape: float  # Prometheus' scrape interval for the target's metrics
     window: float  # length of one measurement slot
     settle: float  # least time after a change of an arm that belongs to no window
-    warm_up: float  # additional settle before a candidate's first window
+    warm_up: float  # additional settle before a candidate's first window, and after each restart
     glance: float = 0.0  # while a slot lasts, the hard abort rules are looked at this often; 0: only at its end
     swap_every: int = 2  # pairs measured before the arms swap their settings
     replace_every: int = 5  # pairs on one placement, where a candidate needs a restart; the unit is their mean
@@ -97,5 +97,20 @@ DEMO = Profile(
     patience=100.0,
     load_precondition=False,
 )
+DEMO_RESTART = replace(  # of settings that a restart activates: few placements, each long enough to warm up
+    DEMO,
+    name="demo-restart",
+    warm_up=8.0,
+    calibration_pairs=8,
+    screening_pairs=3,
+    replace_every=3,
+    most_placements=12,
+    radius=0.25,
+    max_trials=8,
+    max_seconds=300.0,
+    max_gates=2,
+    watch_units=5,
+    rare_harm_pairs=15,
+)
 
-PROFILES = {profile.name: profile for profile in (PRODUCTION, STAGING, DEMO)}
+PROFILES = {profile.name: profile for profile in (PRODUCTION, STAGING, DEMO, DEMO_RESTART)}

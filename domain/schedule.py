@@ -8,9 +8,8 @@ from random import Random
 
 from domain.events import Measured, Purpose
 from domain.evidence import Missing, Role, Window
-from domain.space import SearchSpace, Settings
-from domain.space import same as same_value
-from domain.state import Block, Run, same
+from domain.space import Settings
+from domain.state import Block, Run, needs_restart, same
 from domain.steps import Apply, Decide, Glance, Measure, Span, Step, Wait
 
 DRAIN_LIMIT = 60.0  # seconds that older generations of a server may take to drain before the slot is given up
@@ -41,11 +40,6 @@ def next_slot(
     return slot(run, block, roles, wanted, purpose, now, pause, renew=due)
 
 
-def needs_restart(space: SearchSpace, ours: Settings, theirs: Settings) -> bool:
-    """Whether the settings differ in a parameter that only a restart activates."""
-    return any(p.cost == "restart" and not same_value(ours[p.name], theirs[p.name]) for p in space.parameters)
-
-
 def slot(
     run: Run,
     block: Block,
@@ -68,6 +62,8 @@ def slot(
     start = max(run.applied_at + settle(run), run.last_end + pause)
     if not block.slots:
         start = max(start, block.began) + (0.0 if purpose == "look" else run.profile.warm_up)
+    if run.restarted_at:  # arms are compared at the same age, and warm
+        start = max(start, run.restarted_at + settle(run) + run.profile.warm_up)
     end = start + run.profile.window
     readable = end + 2 * run.profile.scrape
     if now < readable:

@@ -36,13 +36,22 @@ from domain.events import (
 from domain.evidence import Pair, Window, differences, paired
 from domain.profile import Profile
 from domain.robust import winsorised
-from domain.space import Settings
+from domain.space import SearchSpace, Settings
+from domain.space import same as same_value
 from domain.target import Target
 
 
 def same(a: Settings, b: Settings) -> bool:
     """Equal settings; True and 1 are different values."""
     return a.keys() == b.keys() and all(type(a[key]) is type(b[key]) and a[key] == b[key] for key in a)
+
+
+def needs_restart(space: SearchSpace, ours: Settings, theirs: Settings | None) -> bool:
+    """Whether the settings differ in a parameter that only a restart activates; None: what was there is not known."""
+    return any(
+        parameter.cost == "restart" and (theirs is None or not same_value(ours[parameter.name], theirs[parameter.name]))
+        for parameter in space.parameters
+    )
 
 
 @dataclass(slots=True)
@@ -55,6 +64,7 @@ class Block:
     exposed: float = 0.0
     exposed_at_last: float = 0.0  # when the last window, and the one before it, had been read
     exposed_before_last: float = 0.0
+    down: float = 0.0  # user-weighted seconds in which arms were restarted for it
     placements: int = 0  # how often the arms were put onto new ones
     places: list[int] = field(default_factory=list)  # the placement of each pair
     _pairs: list[Pair] = field(default_factory=list)
@@ -128,6 +138,7 @@ class Run:
     applying_last: float = 0.0
     arms: Mapping[str, Settings] = field(default_factory=dict)  # as last proven
     applied_at: float = 0.0
+    restarted_at: float = 0.0  # the last change that restarted an arm
     generation: int = 0
     touched: bool = False
     refusal: Applying | None = None  # the last intention that the target refused
@@ -262,9 +273,7 @@ def apply(run: Run, event: Event, time: float) -> None:
                 run.promoting = Block(time)
         case Applied():
             _expose(run, event.arms, time)
-            block = _block(run)
-            if run.applying is not None and run.applying.renew and block is not None:
-                block.placements += 1
+            _restarted(run, event.arms, time)
             run.arms, run.applied_at, run.applying = event.arms, time, None
         case Refused():
             _expose(run, {}, time)
@@ -356,6 +365,21 @@ def _expose(run: Run, arms: Mapping[str, Settings], time: float) -> None:
     strange = _strange(run, arms)
     run.exposing = _block(run) if strange and not run.final and run.look is None else None
     run.exposed_since, run.exposed_share = time, strange / max(1, len(arms))
+
+
+def _restarted(run: Run, arms: Mapping[str, Settings], time: float) -> None:
+    """A restart of ours is no harm of the candidate, but users of that arm had nothing meanwhile: it is charged."""
+    block, renew = _block(run), run.applying is not None and run.applying.renew
+    changed = [
+        label for label, settings in arms.items() if needs_restart(run.target.space, settings, run.arms.get(label))
+    ]
+    if block is not None and renew:
+        block.placements += 1
+    if renew or changed:
+        run.restarted_at = time
+        if block is not None:
+            share = 1.0 if renew else len(changed) / len(arms)
+            block.down += share * (time - run.applying_last)
 
 
 def _strange(run: Run, arms: Mapping[str, Settings]) -> int:

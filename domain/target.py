@@ -14,12 +14,28 @@ Design = Literal["duet", "interleave"]
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """How a local program is started anew. `argv` starts it, without a shell and in a session of its own. `pid_file`
+    holds its pid; we write it, unless the program `writes_pid` itself. `ready` is a command that succeeds once the
+    program serves, or one `http://` address that answers with 2xx (empty: it is ready when it runs). A stop and a start
+    may take `seconds` each. What it prints goes to `log` (empty: nowhere)."""
+
+    argv: tuple[str, ...]
+    pid_file: str
+    ready: tuple[str, ...] = ()
+    seconds: float = 20.0
+    writes_pid: bool = False
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Arm:
     """A place that serves traffic under one configuration. `label` is the value of `$arm` in queries; `place` is what
-    the actuator needs to find it (paths, addresses)."""
+    the actuator needs to find it (paths, addresses); `restart` is how its program is started anew, if that is allowed."""
 
     label: str
     place: Mapping[str, str] = field(default_factory=dict)
+    restart: Restart | None = None
 
 
 @dataclass(frozen=True, slots=True)

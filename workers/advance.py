@@ -9,7 +9,7 @@ lines is normal, and the next worker goes on from the journal.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -212,7 +212,7 @@ class _Step:
             case Measure(spans, patience):
                 if now < patience:
                     self._need_telemetry()
-                windows = tuple(self._window(run, span) for span in spans)
+                windows = tuple(replace(self._window(run, span), disturbed=self._disturbed(span)) for span in spans)
                 self._protect(run)
                 self._append([Measured(windows)], due=now)
             case TakeBack(outcome, why):
@@ -245,7 +245,7 @@ class _Step:
             for label, settings in step.arms.items():
                 self.images[label] = self.arms[label].write(settings, stamp, self.images[label].version)
                 if step.renew:
-                    self.arms[label].renew()
+                    self.arms[label].renew(now)
         except Rejected as refusal:
             self._append([Refused(dict(step.arms[label]), str(refusal))], due=self.ports.clock.now())
             self._reread()
@@ -293,6 +293,12 @@ class _Step:
         objective = _positive(seen(run.target.objective.query), run.target.objective.minimise)
         guards = {guardrail.name: seen(guardrail.query) for guardrail in run.target.guardrails}
         return Window(span.arm, span.role, span.start, span.end, objective, guards)
+
+    def _disturbed(self, span: Span) -> str:
+        try:
+            return self.arms[span.arm].disturbed(span.start, span.end)
+        except Transient as hindrance:
+            return f"it could not be asked what it did ({hindrance})"
 
     def _reread(self) -> None:
         self.images = {label: arm.read() for label, arm in self.arms.items()}

@@ -79,13 +79,16 @@ class MemoryArm:
         self._put(settings, stamp)
         return self.read()
 
-    def renew(self) -> None:
+    def renew(self, since: float) -> None:
         self.calls.append("renew")
         self.placements += 1
 
     def effective(self) -> Settings:
         self.calls.append("effective")
         return {name: self._content.settings[name] for name in self._names}
+
+    def disturbed(self, start: float, end: float) -> str:
+        return ""
 
     def restore(self, stamp: Stamp, expected: str | None) -> Image:
         self.calls.append("restore")

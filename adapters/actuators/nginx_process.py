@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapters.actuators.processes import TICKS, birth
 from domain.errors import Misconfigured, Rejected, Transient
 
 TEST_SECONDS = 10.0
@@ -59,16 +60,10 @@ class Nginx:
             raise Transient(f"the workers of nginx master {master} cannot be seen: {error}") from error
         seen = []
         for child in map(int, children):
-            command, born = _command(child), _born(child)
+            command, born = _command(child), birth(child)
             if b"nginx: worker process" in command and born is not None:
                 seen.append(Worker(child, born, b"shutting down" in command))
         return tuple(sorted(seen, key=lambda worker: (worker.born, worker.pid)))
-
-    @staticmethod
-    def born_at(worker: Worker) -> float:
-        """Unix seconds of a worker's birth, to a clock tick."""
-        uptime = float(Path("/proc/uptime").read_text().split()[0])
-        return time.time() - uptime + worker.born / _TICKS
 
     def test(self) -> None:
         """`nginx -t`. Raises Rejected with what nginx says."""
@@ -101,11 +96,10 @@ class Nginx:
 
     def draining(self) -> int:
         """How many generations of workers still drain."""
-        return len({worker.born // _TICKS for worker in self.workers() if worker.leaving})
+        return len({worker.born // TICKS for worker in self.workers() if worker.leaving})
 
 
 _MEANING = {"config": "include file that Trimtab may own", "pid": "pid file of its master"}
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def _command(pid: int) -> bytes:
@@ -113,11 +107,3 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
-
-
-def _born(pid: int) -> int | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return int(stat[stat.rindex(")") + 2 :].split()[19])

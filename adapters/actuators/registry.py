@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from adapters.actuators.nginx import NginxArm
 from domain.errors import Misconfigured, TrimtabError
 from domain.ports import Actuator
 from domain.space import SearchSpace
-from domain.target import Target
+from domain.target import Arm, Target
 
 
 class LocalArm(Actuator, Protocol):
@@ -18,7 +18,7 @@ class LocalArm(Actuator, Protocol):
     def reap(self, now: float) -> str | None: ...
 
 
-_KINDS: dict[str, Callable[[Mapping[str, str], SearchSpace], LocalArm]] = {"nginx": NginxArm}
+_KINDS: dict[str, Callable[[Arm, SearchSpace], LocalArm]] = {"nginx": NginxArm}
 KINDS = tuple(sorted(_KINDS))
 
 
@@ -44,4 +44,4 @@ def _arms(target: Target) -> dict[str, LocalArm]:
     kind = _KINDS.get(target.actuator)
     if kind is None:
         raise Misconfigured(f"target {target.name}: actuator {target.actuator!r} is unknown; known: {', '.join(KINDS)}")
-    return {arm.label: kind(arm.place, target.space) for arm in target.arms}
+    return {arm.label: kind(arm, target.space) for arm in target.arms}

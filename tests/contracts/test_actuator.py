@@ -14,6 +14,7 @@ from adapters.actuators.nginx import NginxArm
 from domain.errors import Conflict, Rejected, Stale
 from domain.ports import Actuator, Stamp
 from domain.space import Parameter, SearchSpace, Settings
+from domain.target import Arm as Place
 from tests.nginx_server import nginx
 
 LEVEL, KEEPALIVE = "nginx.gzip_comp_level", "nginx.keepalive_timeout"
@@ -58,7 +59,8 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
             )
             server.config.write_text(changed)
 
-        yield Bench(NginxArm(server.place, SPACE), NginxArm(server.place, SPACE), edit)
+        at = Place("a", server.place)
+        yield Bench(NginxArm(at, SPACE), NginxArm(at, SPACE), edit)
 
 
 def stamp(generation: int, run: str = "r1") -> Stamp:

@@ -15,6 +15,7 @@ from adapters.actuators.nginx import NginxArm
 from adapters.redis_ledger import RedisLedger
 from domain.evidence import Reading, Seen
 from domain.space import Parameter, SearchSpace
+from domain.target import Arm
 from tests.journeys.world import Scripted, SimClock, make_target
 from workers.advance import Ports, advance
 
@@ -69,12 +70,15 @@ def arms(directory: Path) -> dict[str, NginxArm]:
     """The two real nginx below `directory`."""
     return {
         label: NginxArm(
-            {
-                "config": str(directory / label / "tuned.conf"),
-                "pid": str(directory / label / "nginx.pid"),
-                "main": str(directory / label / "nginx.conf"),
-                "prefix": str(directory / label),
-            },
+            Arm(
+                label,
+                {
+                    "config": str(directory / label / "tuned.conf"),
+                    "pid": str(directory / label / "nginx.pid"),
+                    "main": str(directory / label / "nginx.conf"),
+                    "prefix": str(directory / label),
+                },
+            ),
             SPACE,
         )
         for label in ("a", "b")
