@@ -1,8 +1,9 @@
 """The harm budget: how long the trials of a run may keep users beyond what the target allows.
 
 User-weighted seconds: time beyond a guardrail or the headroom, times the share of the users that met it (an arm's share
-is one of the arms); and the time in which arms were restarted, for whom nobody answered. Time is one budget of a run, this is the other. Before a trial, what it could cost until the abort
-rules stop it is set aside; afterwards, what was seen is charged. What does not fit is not started.
+is one of the arms); and the time of restarts, in which nobody answers. Time is one budget of a run, this is the other.
+Before a trial, what it could cost until the abort rules stop it is set aside; afterwards, what was seen is charged.
+What does not fit is not started.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Restart:
 @dataclass(frozen=True, slots=True)
 class Arm:
     """A place that serves traffic under one configuration. `label` is the value of `$arm` in queries; `place` is what
-    the actuator needs to find it (paths, addresses); `restart` is how its program is started anew, if that is allowed."""
+    the actuator needs to find it (paths, addresses); `restart` is how its program is started anew, if it may be."""
 
     label: str
     place: Mapping[str, str] = field(default_factory=dict)

@@ -61,14 +61,15 @@ def _cpu(pid: int) -> float:
 
 
 def _machine() -> float:
-    """CPU seconds that were not idle, since boot, on the cores that we may use."""
+    """CPU seconds that were not idle, since boot, on the cores that we may use; without those of programs that ask for
+    the rest only (nice), because they give way."""
     busy = 0.0
     mine = {f"cpu{core}" for core in os.sched_getaffinity(0)}
     for line in Path("/proc/stat").read_text().splitlines():
         words = line.split()
         if words and words[0] in mine:
             numbers = [int(word) for word in words[1:9]]
-            busy += (sum(numbers) - numbers[3] - numbers[4]) / _TICK
+            busy += (sum(numbers) - numbers[1] - numbers[3] - numbers[4]) / _TICK
     return busy
 
 
