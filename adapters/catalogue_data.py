@@ -24,6 +24,7 @@ VERSIONS: Mapping[str, str] = {  # of the program, where a target does not say i
     "python": "3.11",
     "go": "1.22",
 }
+_PAGES = ("guide.yaml",)  # made into pages of docs/, and no part of any space
 _FACTORS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = re.compile(r"([-+]?[0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
@@ -31,8 +32,9 @@ _NUMBER = re.compile(r"([-+]?[0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One parameter of the catalogue; the fields are explained in catalogue/README.md. `set` says per platform how a
-    value is written (`<v>`), `data` is the whole entry."""
+    """One parameter of the catalogue; the fields are explained in docs/catalogue.md. `set` says per platform how a
+    value is written (`<v>`), `computed` per version what a program without the setting works out for itself (an
+    expression of the environment), `data` is the whole entry."""
 
     id: str
     name: str
@@ -47,6 +49,8 @@ class Entry:
     seed: str | float | bool | None
     active_when: str
     since: str
+    until: str
+    computed: Mapping[str, str]
     native_unit: str
     risk: tuple[str, ...]
     note: str
@@ -56,23 +60,40 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One constraint of the catalogue that an expression can decide."""
+    """One constraint: `expression` decides it, or `question` says what to look at where none can. Hard ones keep a
+    candidate out, soft ones are told. `foreign`: its parameters belong to different workloads."""
 
     id: str
     hard: bool
     expression: str
+    question: str
     why: str
+    evidence: str
+    foreign: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Narrower bounds of a parameter inside a preset: expressions of the environment, or some of its values."""
+
+    low: str = ""
+    high: str = ""
+    values: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A named selection: `parameters` as it stands, `with_consent` those that need the owner's word too."""
+    """A named selection: `parameters` as it stands, most effect first, `with_consent` those that need the owner's word
+    too. `bounds` are narrower than the catalogue's unless the owner says more; `assumes` are variables of the
+    environment that the situation itself tells (the workload, say)."""
 
     name: str
-    family: str
+    families: tuple[str, ...]
     about: str
     parameters: tuple[str, ...]
-    with_consent: tuple[str, ...]
+    with_consent: tuple[str, ...] = ()
+    bounds: Mapping[str, Within] = field(default_factory=dict)
+    assumes: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +119,8 @@ class Catalogue:
 def load() -> Catalogue:
     """Everything in catalogue/. Raises Misconfigured for a file that cannot be read or an id that occurs twice."""
     folder = importlib.resources.files("catalogue")
-    files = sorted((each for each in folder.iterdir() if each.name.endswith(".yaml")), key=lambda each: each.name)
+    wanted = (each for each in folder.iterdir() if each.name.endswith(".yaml") and each.name not in _PAGES)
+    files = sorted(wanted, key=lambda each: each.name)
     return assemble([(each.name, each.read_text(encoding="utf-8")) for each in files])
 
 
@@ -117,11 +139,8 @@ def assemble(files: Iterable[tuple[str, str]]) -> Catalogue:
             entries[raw["id"]] = _entry(raw)
         for raw in data.get("constraints", []):
             _unique(rules, raw["id"], name)
-            if "expr" in raw and not raw.get("cross_workload"):
-                rules[raw["id"]] = Rule(raw["id"], raw["kind"] == "hard", raw["expr"], raw["why"])
-        for key, raw in data.get("presets", {}).items():
-            lists = tuple(raw["parameters"]), tuple(raw.get("with_consent", ()))
-            presets[key] = Preset(key, raw["family"], raw["about"], *lists)
+            rules[raw["id"]] = _rule(raw)
+        presets |= {key: _preset(key, raw) for key, raw in data.get("presets", {}).items()}
         known_good += [Known(raw["name"], raw["source"], raw["settings"]) for raw in data.get("known_good", [])]
     return Catalogue(
         entries, tuple(rules.values()), presets, tuple(known_good), common.get("env_vars", {}), common["policies"]
@@ -161,11 +180,41 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
         seed=raw.get("seed"),
         active_when=raw.get("active_when", ""),
         since=str(raw["since"]),
+        until=str(raw.get("until", "")),
+        computed=raw.get("computed", {}),
         native_unit=raw.get("native_unit", ""),
         risk=tuple(raw["risk"]),
         note=raw.get("note", ""),
         set=raw["set"],
         data=raw,
+    )
+
+
+def _rule(raw: Mapping[str, Any]) -> Rule:
+    return Rule(
+        id=raw["id"],
+        hard=raw["kind"] == "hard",
+        expression=raw.get("expr", ""),
+        question=raw.get("check", ""),
+        why=raw["why"],
+        evidence=raw.get("evidence", ""),
+        foreign=raw.get("cross_workload", False),
+    )
+
+
+def _preset(name: str, raw: Mapping[str, Any]) -> Preset:
+    narrower = {
+        key: Within(str(each.get("low", "")), str(each.get("high", "")), tuple(each.get("values", ())))
+        for key, each in raw.get("bounds", {}).items()
+    }
+    return Preset(
+        name=name,
+        families=tuple(raw["families"]),
+        about=raw["about"],
+        parameters=tuple(raw["parameters"]),
+        with_consent=tuple(raw.get("with_consent", ())),
+        bounds=narrower,
+        assumes=raw.get("assumes", {}),
     )
 
 
@@ -197,8 +246,24 @@ def default_of(entry: Entry, version: str) -> Value:
 
 def exists(entry: Entry, version: str) -> bool:
     """Whether that version of the program has the parameter (True where the catalogue says it in words)."""
-    since = re.fullmatch(r"[0-9]+(?:\.[0-9]+)*", entry.since)
-    return not since or _version(version) >= _version(entry.since)[: len(_version(version))]
+    number, length = r"[0-9]+(?:\.[0-9]+)*", len(_version(version))
+    if re.fullmatch(number, entry.since) and _version(version) < _version(entry.since)[:length]:
+        return False
+    until = _version(entry.until) if re.fullmatch(number, entry.until) else ()
+    return not until or _version(version)[: len(until)] <= until
+
+
+def version_of(family: str, version: str, families: Iterable[str]) -> str:
+    """The version of a family's program in a selection of families. `version` is that of the first program among them
+    (where none is a program, of the first family); other programs count at `VERSIONS`, anything else at its newest."""
+    known = list(families)
+    first = next((each for each in known if each in VERSIONS), known[0] if known else "")
+    return version if version and family == first else VERSIONS.get(family, "9999")
+
+
+def computed(entry: Entry, version: str) -> str:
+    """The expression for what the program works out where the setting is absent; empty if the catalogue has none."""
+    return str(_for_version(entry.computed, _version(version))) if entry.computed else ""
 
 
 def value_of(entry: Entry, raw: object) -> Value:

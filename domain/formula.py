@@ -14,7 +14,6 @@ Everything is bounded (text, nesting, exponents), so an expression of a stranger
 from __future__ import annotations
 
 import ast
-import copy
 import difflib
 import math
 import operator
@@ -34,7 +33,7 @@ MAX_LENGTH = 2000  # characters
 MAX_DEPTH = 60  # nested operations
 CONSTANTS: Mapping[str, int] = {"kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 
-_Node = Callable[[Names], Result]
+Node = Callable[[Names], Result]
 
 
 class Undecided(Misconfigured):
@@ -47,7 +46,7 @@ class Formula:
 
     text: str
     names: frozenset[str]
-    _run: _Node = field(repr=False, compare=False)
+    _run: Node = field(repr=False, compare=False)
 
     def __call__(self, values: Names) -> Result:
         """Raises Misconfigured for an unknown name, a wrong type, a division by zero, a result that is not finite."""
@@ -76,34 +75,39 @@ class Formula:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Formula:
     """Raises Misconfigured naming what the language does not have."""
-    tree = _tree(text)
-    return Formula(text, _names(tree), _compile(tree))
+    body = tree(text)
+    return Formula(text, _names(body), compiled(body))
 
 
 @lru_cache(maxsize=4096)
 def clauses(text: str) -> tuple[Formula, ...]:
-    """The parts joined by the outermost `and`; the expression holds when each of them does."""
-    return _parts(_tree(text))
+    """The parts joined by the outermost `and`, chains as pairs (`a <= b <= c` is `a <= b` and `b <= c`); the expression
+    holds when each of them does."""
+    return _parts(tree(text))
 
 
 def substitute(text: str, values: Names, expressions: Mapping[str, str] | None = None) -> str:
     """The same expression with the names in `values` replaced by their values, and those in `expressions` by another
     expression (which may hold the name itself). Other names are written plainly (`pg.work_mem` for
     `P('pg.work_mem')`) where that can be parsed again."""
-    inserts = {name: _tree(each) for name, each in (expressions or {}).items()}
-    return ast.unparse(ast.fix_missing_locations(_Substitute(values, inserts).visit(copy.deepcopy(_tree(text)))))
+    inserts = {name: tree(each) for name, each in (expressions or {}).items()}
+    return ast.unparse(ast.fix_missing_locations(_Substitute(values, inserts).visit(tree(text))))
 
 
 def _parts(node: ast.expr) -> tuple[Formula, ...]:
     if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
         return tuple(formula for part in node.values for formula in _parts(part))
-    return (Formula(ast.unparse(node), _names(node), _compile(node)),)
+    if isinstance(node, ast.Compare) and len(node.ops) > 1:
+        sides = zip([node.left, *node.comparators], node.ops, node.comparators, strict=False)
+        return tuple(formula for one, op, two in sides for formula in _parts(ast.Compare(one, [op], [two])))
+    return (Formula(ast.unparse(node), _names(node), compiled(node)),)
 
 
 # --- parsing ---------------------------------------------------------------------------------------------------------
 
 
-def _tree(text: str) -> ast.expr:
+def tree(text: str) -> ast.expr:
+    """The expression's syntax, with nothing in it that the language does not have. Raises Misconfigured."""
     if len(text) > MAX_LENGTH:
         raise Misconfigured(f"expression of {len(text)} characters; at most {MAX_LENGTH} are allowed")
     if "\\" in text:
@@ -123,7 +127,7 @@ def _tree(text: str) -> ast.expr:
     else:
         raise Misconfigured(f"expression {_cut(text)!r} is nested deeper than {MAX_DEPTH} levels")
     try:
-        _compile(body)  # refuse what the language does not have before anybody stores it
+        compiled(body)  # refuse what the language does not have before anybody stores it
     except Misconfigured as error:
         raise Misconfigured(f"expression {_cut(text)!r}: {error}") from None
     return body
@@ -264,7 +268,8 @@ _ORDER: Mapping[type[ast.cmpop], Callable[[float, float], bool]] = {
 }
 
 
-def _compile(node: ast.expr) -> _Node:
+def compiled(node: ast.expr) -> Node:
+    """What computes the node's value from named values."""
     name = _variable(node)
     if name is not None:
         return _lookup(name)
@@ -273,26 +278,26 @@ def _compile(node: ast.expr) -> _Node:
             constant: Scalar = value
             return lambda values: constant
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            inner = _compile(operand)
+            inner = compiled(operand)
             return lambda values: not _truth(inner(values))
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
-            inner, factor = _compile(operand), -1 if isinstance(sign, ast.USub) else 1
+            inner, factor = compiled(operand), -1 if isinstance(sign, ast.USub) else 1
             return lambda values: factor * _number(inner(values), "the operand of a sign")
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
-            apply, one, two = _ARITHMETIC[type(op)], _compile(left), _compile(right)
+            apply, one, two = _ARITHMETIC[type(op)], compiled(left), compiled(right)
             return lambda values: apply(_number(one(values), "an operand"), _number(two(values), "an operand"))
         case ast.BoolOp(op=op, values=parts):
-            operands = [_compile(part) for part in parts]
+            operands = [compiled(part) for part in parts]
             if isinstance(op, ast.And):
                 return lambda values: all(_truth(part(values)) for part in operands)
             return lambda values: any(_truth(part(values)) for part in operands)
         case ast.Compare(left=left, ops=ops, comparators=rights):
             return _comparison([left, *rights], ops)
         case ast.IfExp(test=test, body=body, orelse=orelse):
-            condition, yes, no = _compile(test), _compile(body), _compile(orelse)
+            condition, yes, no = compiled(test), compiled(body), compiled(orelse)
             return lambda values: yes(values) if _truth(condition(values)) else no(values)
         case ast.List(elts=items):
-            elements = [_compile(item) for item in items]
+            elements = [compiled(item) for item in items]
             return lambda values: [_scalar(element(values)) for element in elements]
         case ast.Call(func=ast.Name(id=called), args=arguments, keywords=keywords):
             return _call(called, arguments, keywords)
@@ -305,7 +310,7 @@ def _scalar(value: Result) -> Scalar:
     return value
 
 
-def _lookup(name: str) -> _Node:
+def _lookup(name: str) -> Node:
     if name in CONSTANTS:
         constant = CONSTANTS[name]
         return lambda values: constant
@@ -321,8 +326,8 @@ def _lookup(name: str) -> _Node:
     return look
 
 
-def _comparison(nodes: list[ast.expr], ops: list[ast.cmpop]) -> _Node:
-    sides = [_compile(node) for node in nodes]
+def _comparison(nodes: list[ast.expr], ops: list[ast.cmpop]) -> Node:
+    sides = [compiled(node) for node in nodes]
     tests = [_test(op) for op in ops]
 
     def compare(values: Names) -> bool:
@@ -358,7 +363,7 @@ def _contains(item: Result, items: Result) -> bool:
     return item in items
 
 
-def _call(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> _Node:
+def _call(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Node:
     if name == "pick":
         return _pick(arguments, keywords)
     if name not in _FUNCTIONS:
@@ -367,15 +372,15 @@ def _call(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> 
     if keywords or not least <= len(arguments) <= most:
         wanted = str(least) if least == most else f"{least} to {most}"
         raise Misconfigured(f"{name} takes {wanted} plain arguments")
-    parts = [_compile(argument) for argument in arguments]
+    parts = [compiled(argument) for argument in arguments]
     return lambda values: function(*(_number(part(values), f"an argument of {name}") for part in parts))
 
 
-def _pick(arguments: list[ast.expr], keywords: list[ast.keyword]) -> _Node:
-    branches = {keyword.arg: _compile(keyword.value) for keyword in keywords if keyword.arg is not None}
+def _pick(arguments: list[ast.expr], keywords: list[ast.keyword]) -> Node:
+    branches = {keyword.arg: compiled(keyword.value) for keyword in keywords if keyword.arg is not None}
     if len(arguments) != 1 or not branches or len(branches) != len(keywords):
         raise Misconfigured("pick takes one key and named values, as in pick(disk, hdd=4, ssd=1.1)")
-    key = _compile(arguments[0])
+    key = compiled(arguments[0])
 
     def choose(values: Names) -> Result:
         wanted = key(values)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Literal
 
-from domain.constraint import violated
+from domain.constraint import holds, violated
 from domain.errors import Misconfigured
+from domain.feasible import Tied, find, wander
 from domain.formula import parse
 
 Value = bool | int | float | str
@@ -19,7 +21,8 @@ Settings = Mapping[str, Value]
 ParameterType = Literal["integer", "real", "categorical", "ordinal"]
 
 SPECIAL_MASS = 0.2  # share of the unit interval, and of random samples, that special values get
-TRIES = 5_000  # draws for one group of tied parameters before a constraint counts as impossible
+PLAIN = 64  # draws for one group of tied parameters before it is drawn by `feasible.wander`
+TRIES = 5_000  # settings that are looked at for a first one inside the constraints before they count as impossible
 COUNTED = 10_000  # spaces up to this many settings are counted one by one against their constraints
 
 
@@ -115,8 +118,9 @@ def sample(space: SearchSpace, rng: random.Random, n: int) -> list[Settings]:
     """`n` settings, uniform (on the log scale where `log`) over what bounds, choices and constraints allow; special
     values of a parameter get `SPECIAL_MASS`. Deterministic in the state of `rng`; may repeat itself.
 
-    Parameters that constraints tie together are drawn together until those hold, so the others cost no extra draws.
-    Raises Misconfigured naming the constraint that is never met."""
+    Parameters that constraints tie together are drawn together until those hold, so the others cost no extra draws;
+    where that hardly ever happens, `feasible.wander` draws them, close to uniform over all that is allowed. Raises
+    Misconfigured naming the constraint that is never met."""
     if space.candidates is not None:
         left = [each for each in space.candidates if allowed(space, each)]
         if not left:
@@ -317,19 +321,21 @@ def _groups(space: SearchSpace) -> list[tuple[list[Parameter], list[str]]]:
 def _draw(space: SearchSpace, groups: list[tuple[list[Parameter], list[str]]], rng: random.Random) -> Settings:
     drawn: dict[str, Value] = {}
     for parameters, texts in groups:
-        broken: dict[str, int] = {}
-        for _ in range(TRIES):
+        for _ in range(PLAIN if texts else 1):
             part = {parameter.name: from_unit(parameter, rng.random()) for parameter in parameters}
-            wrong = violated(texts, part)
-            if not wrong:
+            if all(holds(text, part) for text in texts):
                 drawn |= part
                 break
-            for text in wrong:
-                broken[text] = broken.get(text, 0) + 1
         else:
-            worst = max(broken, key=lambda text: broken[text])
-            raise Misconfigured(
-                f"constraint {worst!r} was met by none of {TRIES} random settings of "
-                f"{', '.join(parameter.name for parameter in parameters)}; widen their bounds or drop the constraint"
-            )
+            drawn |= wander(_tied(parameters, texts), _anchor(tuple(parameters), tuple(texts)), rng)
     return {parameter.name: drawn[parameter.name] for parameter in space.parameters}
+
+
+@lru_cache(maxsize=64)
+def _anchor(parameters: tuple[Parameter, ...], texts: tuple[str, ...]) -> Mapping[str, float]:
+    """Places of one allowed setting, the same for every draw."""
+    return find(_tied(parameters, texts), TRIES, random.Random(0))
+
+
+def _tied(parameters: Sequence[Parameter], texts: Sequence[str]) -> Tied:
+    return Tied({parameter.name: partial(from_unit, parameter) for parameter in parameters}, tuple(texts))
