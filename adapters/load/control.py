@@ -72,15 +72,16 @@ def _answer(
 
 
 def _metrics(service: str, arms: Sequence[Arm], rate: Rate) -> str:
-    lines = ["# TYPE http_request_duration_seconds histogram"]
+    lines, names = [], arms[0].names
+    lines.append(f"# TYPE {names.seconds} histogram")
     for arm in arms:
-        lines += arm.latency.lines("http_request_duration_seconds", f'service="{service}",arm="{arm.label}"')
-    lines.append("# TYPE http_requests_total counter")
+        lines += arm.latency.lines(names.seconds, f'service="{service}",arm="{arm.label}"')
+    lines.append(f"# TYPE {names.answers} counter")
     for arm in arms:
         for code, count in sorted(arm.codes.items()):
-            lines.append(f'http_requests_total{{service="{service}",arm="{arm.label}",code="{code}"}} {count}')
-    lines.append("# TYPE http_response_bytes_total counter")
-    lines += [f'http_response_bytes_total{{service="{service}",arm="{arm.label}"}} {arm.bytes}' for arm in arms]
+            lines.append(f'{names.answers}{{service="{service}",arm="{arm.label}",code="{code}"}} {count}')
+    lines.append(f"# TYPE {names.size} counter")
+    lines += [f'{names.size}{{service="{service}",arm="{arm.label}"}} {arm.bytes}' for arm in arms]
     lines.append(
         "# HELP load_lag_seconds p95 of how much later than intended the generator sent; above 0.005 is too slow"
     )

@@ -7,12 +7,44 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 BUFFER = 1 << 18
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 
-# (HTTP status or 0, bytes of head and body on the wire, may be sent again) -> None
-Done = Callable[[int, int, bool], None]
+# (code such as an HTTP status, empty without an answer; bytes on the wire; may be sent again) -> None
+Done = Callable[[str, int, bool], None]
+
+
+class Names(NamedTuple):
+    """Metrics of one kind of load: the histogram of latencies, answers by code, and what came back."""
+
+    seconds: str
+    answers: str
+    size: str
+
+
+class HttpClient:
+    """What the load generator needs of one HTTP server. Codes are HTTP statuses."""
+
+    codes = ("200", "404", "500", "502", "503", "504")
+    names = Names("http_request_duration_seconds", "http_requests_total", "http_response_bytes_total")
+    most = 256  # connections
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host, self._port, self._name = parts.hostname or "", parts.port or 80, parts.netloc
+
+    def encode(self, path: str) -> bytes:
+        """The request for one path."""
+        return f"GET {path} HTTP/1.1\r\nHost: {self._name}\r\nAccept-Encoding: gzip\r\n\r\n".encode()
+
+    async def dial(self, idle: Callable[[Connection], None], lost: Callable[[Connection], None]) -> Connection:
+        """A new connection. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(lambda: Connection(idle, lost), self._host, self._port)
+        return connection
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -60,7 +92,7 @@ class Connection(asyncio.BufferedProtocol):
         done, self._done = self._done, None
         self._lost(self)
         if done is not None:
-            done(0, self._size, self._size == 0)
+            done("", self._size, self._size == 0)
 
     # --- our side ----------------------------------------------------------------------------------------------------
 
@@ -108,4 +140,4 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._idle(self)
         if done is not None:
-            done(self._status, self._size, False)
+            done(str(self._status), self._size, False)

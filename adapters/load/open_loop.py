@@ -2,6 +2,7 @@
 
     python -m adapters.load.open_loop --arm a=http://127.0.0.1:8081 --arm b=http://127.0.0.1:8082 \\
         --paths paths.txt --rate 100 --listen 127.0.0.1:9100
+    python -m adapters.load.open_loop --arm a=postgresql://app@127.0.0.1:5432/shop --paths statements.txt --rate 50
 
 Arrivals are Poisson (`--arrivals fixed`: evenly spaced) at `rate` requests a second and arm. Latency counts from the
 *intended* send time, so that a slow server cannot hide its queue; errors and timeouts stay in the population, timeouts
@@ -28,21 +29,21 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from adapters.load.control import serve
 from adapters.load.histogram import Histogram
-from adapters.load.http_client import Connection
+from adapters.load.http_client import Connection, HttpClient
 
-MOST_CONNECTIONS = 256
+if TYPE_CHECKING:
+    from adapters.load.sql_client import Session, SqlClient
+
 KEEP_SECONDS = 600.0
 SWEEP_SECONDS = 0.25
 MOST_LAG = 0.005  # seconds at the p95 of the last requests
 WARN_SECONDS = 10.0
-# Series that exist before their first event: `rate()` never sees the first sample of a series, and would miss a burst
-# of errors that is over by the second one.
-CODES = ("200", "404", "500", "502", "503", "504", "error", "timeout")
+_PATHS = "file with lines of `weight /path`, or /path,/path,...; for SQL, lines of `weight statement`"
 _LABEL = re.compile(r"[\w.:/-]+", re.ASCII)
 
 
@@ -50,7 +51,7 @@ _LABEL = re.compile(r"[\w.:/-]+", re.ASCII)
 class _Request:
     intended: float  # on the loop's clock
     raw: bytes
-    connection: Connection | None = None
+    connection: Connection | Session | None = None
     again: bool = True  # may be sent once more if a kept-alive connection turns out to be closed
     over: bool = False
 
@@ -67,21 +68,21 @@ class Arm:
         timeout: float,
         poisson: bool = True,
     ) -> None:
-        parts = urlsplit(url)
-        self.label, self._host, self._port = label, parts.hostname or "", parts.port or 80
+        self.label = label
+        self._client = _client(url)
         self._timeout, self._poisson = timeout, poisson
         self._random = random.Random(f"{seed}/{label}")
         self._weights = [weight for weight, _ in paths]
-        self._requests = [
-            f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept-Encoding: gzip\r\n\r\n".encode()
-            for _, path in paths
-        ]
-        self._idle: list[Connection] = []
+        self._requests = [self._client.encode(text) for _, text in paths]
+        self._idle: list[Any] = []  # connections of the client
         self._open = 0
         self._waiting: deque[_Request] = deque()
         self._flying: dict[int, _Request] = {}
+        self.names = self._client.names
         self.latency = Histogram()
-        self.codes: dict[str, int] = dict.fromkeys(CODES, 0)
+        # Series that exist before their first event: `rate()` never sees the first sample of a series, and would miss a
+        # burst of errors that is over by the second one.
+        self.codes: dict[str, int] = dict.fromkeys((*self._client.codes, "error", "timeout"), 0)
         self.bytes = 0
         self.raw: deque[tuple[float, float, str]] = deque()  # (Unix seconds, seconds, code)
         self.lags: deque[float] = deque(maxlen=2000)
@@ -128,18 +129,15 @@ class Arm:
         self._flying[id(request)] = request
         if self._idle:
             self._send(self._idle.pop(), request)
-        elif self._open < MOST_CONNECTIONS:
+        elif self._open < self._client.most:
             self._open += 1
             _spawn(self._connect(request))
         else:
             self._waiting.append(request)
 
     async def _connect(self, request: _Request) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            _, connection = await loop.create_connection(
-                lambda: Connection(self._on_idle, self._on_lost), self._host, self._port
-            )
+            connection = await self._client.dial(self._on_idle, self._on_lost)
         except OSError:
             self._open -= 1
             self._finish(request, "error", 0)
@@ -149,22 +147,22 @@ class Arm:
         else:
             self._send(connection, request)
 
-    def _send(self, connection: Connection, request: _Request) -> None:
+    def _send(self, connection: Any, request: _Request) -> None:
         request.connection = connection
 
-        def done(status: int, size: int, unanswered: bool) -> None:
-            if status == 0 and unanswered and request.again:
+        def done(code: str, size: int, unanswered: bool) -> None:
+            if not code and unanswered and request.again:
                 # The server closed a kept-alive connection while we sent. Clients open a new one then; another idle one
                 # may be just as dead.
                 request.again, request.connection = False, None
                 self._open += 1
                 _spawn(self._connect(request))
             else:
-                self._finish(request, str(status) if status else "error", size)
+                self._finish(request, code or "error", size)
 
         connection.send(request.raw, done)
 
-    def _on_idle(self, connection: Connection) -> None:
+    def _on_idle(self, connection: Any) -> None:
         while self._waiting:
             request = self._waiting.popleft()
             if not request.over:
@@ -172,11 +170,11 @@ class Arm:
                 return
         self._idle.append(connection)
 
-    def _on_lost(self, connection: Connection) -> None:
+    def _on_lost(self, connection: Any) -> None:
         self._open -= 1
         if connection in self._idle:
             self._idle.remove(connection)
-        while self._waiting and self._open < MOST_CONNECTIONS:  # the place is free for one that waits
+        while self._waiting and self._open < self._client.most:  # the place is free for one that waits
             request = self._waiting.popleft()
             if not request.over:
                 self._open += 1
@@ -231,6 +229,37 @@ class Rate:
         self.value = value
 
 
+def _client(url: str) -> HttpClient | SqlClient:
+    if not is_sql(url):
+        return HttpClient(url)
+    from adapters.load.sql_client import SqlClient
+
+    return SqlClient(url)
+
+
+def is_sql(url: str) -> bool:
+    return urlsplit(url).scheme == "postgresql"
+
+
+def read_statements(text: str) -> list[tuple[float, str]]:
+    """Lines of `weight statement`; a line that begins with `#` is a comment. ValueError names the line."""
+    statements = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split(None, 1)
+        if not words or line.startswith("#"):
+            continue
+        try:
+            weight = float(words[0])
+        except ValueError:
+            weight = math.nan
+        if len(words) != 2 or not 0 <= weight < math.inf:
+            raise ValueError(f"line {number}: {line[:80]!r} is not `weight statement` with a weight of 0 or more")
+        statements.append((weight, words[1]))
+    if not statements or sum(weight for weight, _ in statements) <= 0:
+        raise ValueError("no statement with a weight above 0")
+    return statements
+
+
 def read_paths(text: str) -> list[tuple[float, str]]:
     """Lines of `weight path`; `#` begins a comment. ValueError names the line."""
     paths = []
@@ -254,7 +283,10 @@ def only_local(url: str, allowed: Sequence[str]) -> None:
     """Load goes to this machine, unless its owner names another host. ValueError otherwise."""
     host = urlsplit(url).hostname or ""
     plain = urlsplit(url)
-    if plain.scheme != "http" or not host or plain.path not in ("", "/") or "@" in plain.netloc:
+    if is_sql(url):
+        if not host or plain.password:
+            raise ValueError(f"{host!r}: write postgresql://USER@HOST:PORT/DATABASE, the password elsewhere")
+    elif plain.scheme != "http" or not host or plain.path not in ("", "/") or "@" in plain.netloc:
         raise ValueError(f"{url!r} is not http://HOST:PORT")
     try:
         local = ipaddress.ip_address(host).is_loopback
@@ -266,7 +298,11 @@ def only_local(url: str, allowed: Sequence[str]) -> None:
 
 def _arms(options: argparse.Namespace) -> list[Arm]:
     """The arms of the command line. ValueError says which is refused, and why."""
-    paths, arms = read_paths(_lines(options.paths)), dict[str, Arm]()
+    arms: dict[str, Arm] = {}
+    sql = {is_sql(each.partition("=")[2]) for each in options.arm}
+    if len(sql) > 1:
+        raise ValueError("--arm: either all arms are http:// or all are postgresql://")
+    paths = (read_statements if sql == {True} else read_paths)(_lines(options.paths))
     for each in options.arm:
         label, _, url = each.partition("=")
         if not _LABEL.fullmatch(label) or label in arms:
@@ -314,7 +350,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m adapters.load.open_loop", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--arm", action="append", required=True, metavar="LABEL=URL")
-    parser.add_argument("--paths", required=True, help="file with lines of `weight /path`, or /path,/path,...")
+    parser.add_argument("--paths", required=True, help=_PATHS)
     parser.add_argument("--rate", type=float, default=10.0, help="requests a second on each arm")
     parser.add_argument("--max-rate", type=float, default=2000.0, help="above it PUT /rate is refused")
     parser.add_argument("--arrivals", choices=("poisson", "fixed"), default="poisson")
