@@ -7,6 +7,7 @@ import math
 from console.output import plain, value_text
 from domain import budget, keeping
 from domain.attribution import LOOK_SLOTS, halfway
+from domain.block import Gate
 from domain.estimate import interval, of_pairs
 from domain.events import (
     Aborted,
@@ -16,6 +17,7 @@ from domain.events import (
     Calibrated,
     Closed,
     Conflicted,
+    Diagnosed,
     Event,
     GateOpened,
     Heard,
@@ -31,12 +33,13 @@ from domain.events import (
     Refused,
     Restored,
     Restoring,
+    Sampled,
     Screened,
     Watched,
 )
 from domain.evidence import Pair
 from domain.space import Settings
-from domain.state import Gate, Run
+from domain.state import Run
 from domain.summary import changes, interval_text, percent_text
 
 EVERY_PAIRS = 5  # pairs of a long phase between two lines
@@ -167,6 +170,9 @@ def told(event: Event, *, minimise: bool = True) -> str:
             return "settings in force are read; the way back is prepared"
         case Calibrated():
             return f"identical arms compared: {len(event.pairs)} pairs{f'; {event.fault}' if event.fault else ''}"
+        case Diagnosed():
+            evidence = "; ".join((event.headline, *event.evidence))
+            return f"diagnosis: {evidence}{f'; not tuned: {event.refusal}' if event.refusal else ''}"
         case Proposed():
             settings = ", ".join(f"{name} {value_text(value)}" for name, value in event.settings.items())
             return f"trial {event.trial}: {settings}{f' ({event.why})' if event.why else ''}"
@@ -206,5 +212,5 @@ def told(event: Event, *, minimise: bool = True) -> str:
             return f"arm {event.arm} was changed by somebody else: {event.seen}"
         case Closed():
             return f"closed: {event.outcome}, {event.reason}"
-        case Advised() | Applying() | Applied() | Measured():
+        case Sampled() | Advised() | Applying() | Applied() | Measured():
             return ""

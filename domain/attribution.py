@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from itertools import combinations
 from statistics import fmean
 
+from domain.block import Block
 from domain.estimate import estimate, log_e
 from domain.events import Looked
 from domain.evidence import Reading
-from domain.state import Block, Run
+from domain.state import Run
 
 LEAST_EXCESS = 0.10  # log: a signal that is hardly above healthy has nothing to recover from
 LOOK_SLOTS = 2

@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from statistics import median_low
 
+from domain.block import Block
 from domain.evidence import differences
 from domain.profile import Profile
 from domain.screening import noise
-from domain.state import Block, Run
+from domain.state import Run
 from domain.target import Target
 
 

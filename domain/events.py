@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from domain.evidence import Pair, Window
 from domain.signal import Signal
@@ -17,6 +17,7 @@ from domain.target import Target
 Purpose = Literal["screen", "gate", "promote", "watch", "keep", "restore", "look"]
 Verdict = Literal["Keep", "RollBack", "Inconclusive", "NothingToGain"]
 Outcome = Literal["kept", "nothing_to_gain", "inconclusive", "restored", "recovered", "refused", "conflict", "failed"]
+Json = dict[str, Any]
 Interval = tuple[float | None, float | None]  # None: open on that side
 
 
@@ -44,6 +45,24 @@ class Imaged:
 
     settings: Mapping[str, Settings]
     versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Counters of the target, read when the run began: the first half of its diagnosis."""
+
+    sample: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosed:
+    """Where the bottleneck is, on what evidence, and which parameters can matter. With a `refusal` nothing is tuned."""
+
+    layer: str
+    headline: str
+    evidence: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +286,7 @@ class Closed:
 
 
 Event = (
-    Opened | Heard | Imaged | Calibrated | Advised | Proposed | Applying | Applied | Refused | Measured | Aborted
-    | Screened | GateOpened | Judged | Promoted | Restoring | Restored | Watched | HeldBack | Looking | Looked
-    | Conflicted | Closed
+    Opened | Heard | Imaged | Sampled | Diagnosed | Calibrated | Advised | Proposed | Applying | Applied | Refused
+    | Measured | Aborted | Screened | GateOpened | Judged | Promoted | Restoring | Restored | Watched | HeldBack
+    | Looking | Looked | Conflicted | Closed
 )  # fmt: skip

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 
 from domain import guard
+from domain.block import Gate
 from domain.estimate import Estimate, interval, of_pairs, of_placements
 from domain.events import Aborted, HeldBack, Interval, Promoted, Watched
 from domain.evidence import Pair, Role
 from domain.gate import MOST_RARE, RARE_HARM, Ruling, harmful, judge, rare_harm
 from domain.schedule import next_slot, slot
 from domain.space import Settings
-from domain.state import Gate, Run, same
+from domain.state import Run, same
 from domain.steps import Apply, Close, Decide, Step, TakeBack
 
 SHARES = (0.1, 0.5, 1.0)  # of the arms that carry the kept settings, step by step

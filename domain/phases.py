@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain import attribution, budget, guard, keeping, search
+from domain.block import Gate, Trial
 from domain.estimate import of_pairs
-from domain.events import Aborted, Event, GateOpened, Judged, Looking, Outcome, Verdict, Watched
+from domain.events import Aborted, Event, GateOpened, Judged, Looking, Outcome, Sampled, Verdict, Watched
 from domain.evidence import Missing, Pair, Window, differences
 from domain.gate import gate_alpha
 from domain.schedule import next_slot, past_pairs
 from domain.screening import censored as censor
 from domain.screening import noise, screened, slice_noise
-from domain.state import Gate, Run, Trial, same
-from domain.steps import Apply, Ask, Calibrate, Close, Decide, Step, TakeBack, Wait
+from domain.state import Run, same
+from domain.steps import Apply, Ask, Calibrate, Close, Decide, Examine, Step, TakeBack, Wait
 
+EXAMINED = 8.0  # seconds between the two samples of a diagnosis, at least
 MOST_GAPS = 3  # a trial gives up after this many times the pairs that it needs
 
 
@@ -29,8 +31,16 @@ def calibrate(run: Run, now: float) -> Step:
     return Calibrate(past_pairs(run, now))
 
 
+def examine(run: Run, sampled: Sampled, now: float) -> Step:
+    """The second half of the diagnosis, once enough has happened since the first."""
+    ripe = run.sampled_at + max(EXAMINED, 2 * run.profile.scrape)
+    return Wait(ripe) if now < ripe else Examine(sampled.sample)
+
+
 def advise_only(run: Run, now: float) -> Step:
     """Modes that must not write: say what would be tried, or wait for a person's approval."""
+    if run.diagnosed is None and run.sampled is not None:
+        return examine(run, run.sampled, now)
     if run.advice is None:
         return Ask(search.request(run))
     if run.target.mode == "approve" and now < run.began + run.max_seconds:
@@ -52,6 +62,8 @@ def choose(run: Run, now: float) -> Step:
         return take_back(run, "recovered", "the alert resolved before anything was tried")
     if attribution.due(run):
         return Decide((Looking("is the original still as slow as at the signal?"),))
+    if run.diagnosed is None and run.sampled is not None:
+        return examine(run, run.sampled, now)
     if run.advised_on < len(run.trials) + len(run.gates):
         return Ask(search.request(run))
     over = search.over(run, now)

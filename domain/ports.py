@@ -212,6 +212,32 @@ class Actuator(Protocol):
         """Remove the before-image of `run`; with `keep`, set it aside under another name. Idempotent."""
 
 
+# --- diagnosis --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a look at the target found. `layer` names the bottleneck, `evidence` says why, in words with numbers and
+    limits; `parameters` are those that can matter (none: nothing is known about that). With a `refusal` nothing should
+    be tuned, and it says why."""
+
+    layer: str
+    headline: str
+    evidence: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    refusal: str = ""
+
+
+class Examiner(Protocol):
+    """Looks at one target before anything is searched. Changes nothing there."""
+
+    def sample(self) -> Json:
+        """Counters as they are now, for the journal. Takes at most a few seconds. Raises Misconfigured."""
+
+    def examine(self, first: Json, second: Json) -> Examination:
+        """What two samples say, and Prometheus about the time in between."""
+
+
 # --- skills ----------------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from domain import keeping, phases
 from domain.journal import event_of
 from domain.ports import Record
 from domain.state import Run, apply
-from domain.steps import Close, Done, Step, TakeBack, TakeImages
+from domain.steps import Close, Done, Examine, Step, TakeBack, TakeImages
 
 
 def replay(records: Sequence[Record]) -> Run:
@@ -38,10 +38,14 @@ def next_step(run: Run, now: float) -> Step:
         return TakeImages()
     if run.stop is not None:
         return phases.take_back(run, "restored", f"stopped: {run.stop}")
+    if run.target.diagnose and run.sampled is None and run.diagnosed is None:
+        return Examine()
     if run.calibrated is None:
         return phases.calibrate(run, now)
     if run.calibrated.fault:
         return phases.take_back(run, "refused", f"cannot measure safely here: {run.calibrated.fault}")
+    if run.diagnosed is not None and run.diagnosed.refusal:
+        return phases.take_back(run, "refused", f"not tuned: {run.diagnosed.refusal}")
     if not run.may_act:
         return phases.advise_only(run, now)
 

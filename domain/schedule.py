@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from random import Random
 
+from domain.block import Block
 from domain.events import Measured, Purpose
 from domain.evidence import Missing, Role, Window
 from domain.space import Settings
-from domain.state import Block, Run, needs_restart, same
+from domain.state import Run, needs_restart, same
 from domain.steps import Apply, Decide, Glance, Measure, Span, Step, Wait
 
 DRAIN_LIMIT = 60.0  # seconds that older generations of a server may take to drain before the slot is given up

@@ -10,11 +10,12 @@ import math
 from collections.abc import Sequence
 from statistics import StatisticsError, correlation, fmean, median, pstdev, stdev
 
+from domain.block import Trial
 from domain.estimate import Estimate, autocorrelation, of_pairs
 from domain.events import Calibrated, Screened
 from domain.evidence import Pair, Reading, differences
 from domain.robust import winsorised
-from domain.state import Run, Trial
+from domain.state import Run
 
 TRUSTED_FREEDOM = 12
 BIAS_LEAST = 8  # A/A pairs from which on a bias of the arms, the noise or an offset is taken at its word

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from domain import budget
+from domain.block import Trial
 from domain.estimate import of_pairs
 from domain.events import Advised, Proposed
+from domain.formula import parse, substitute
 from domain.ports import Advice, Observation, Request
 from domain.screening import noise
-from domain.space import Settings
-from domain.state import Run, Trial, same
+from domain.space import SearchSpace, Settings
+from domain.space import same as same_value
+from domain.state import Run, same
 
 WIDEST, FLOOR = 0.5, 0.03  # radius of the trust region, unit cube
 WIDER, NARROWER = 1.25, 1.5
@@ -21,14 +25,15 @@ def request(run: Run) -> Request:
     """What the strategy is asked: everything measured so far, effects against the original."""
     number = len(run.trials) + len(run.gates)
     seed = int(hashlib.sha256(f"{run.opened.seed}/{number}".encode()).hexdigest()[:8], 16)
+    names = focus(run)
     return Request(
-        space=run.target.space,
-        history=observations(run),
-        incumbent=run.incumbent,
+        space=narrowed(run.target.space, names, run.original),
+        history=tuple(replace(seen, settings=_only(seen.settings, names)) for seen in observations(run)),
+        incumbent=_only(run.incumbent, names),
         seed=seed,
         n=1,
         budget=run.max_trials,
-        seeds=run.target.seeds,
+        seeds=tuple(_only(settings, names) for settings in run.target.seeds),
         radius=region(run)[0],
         off=run.off,
         headroom=run.profile.headroom,
@@ -39,21 +44,48 @@ def request(run: Run) -> Request:
     )
 
 
-def advised(advice: Advice) -> Advised:
-    """What the journal keeps of an answer."""
+def advised(advice: Advice, run: Run) -> Advised:
+    """What the journal keeps of an answer: settings are complete again."""
+
+    def whole(settings: Settings | None) -> Settings | None:
+        return None if settings is None else {**run.original, **settings}
+
     return Advised(
-        advice.recommend,
+        {**run.original, **advice.recommend},
         advice.effect,
         advice.sd,
         advice.max_ei,
         advice.why,
-        advice.proposals[0] if advice.proposals else None,
+        whole(advice.proposals[0] if advice.proposals else None),
         advice.p_bad,
         advice.expected,
         advice.expected_sd,
-        advice.simpler,
-        advice.replicate,
+        whole(advice.simpler),
+        whole(advice.replicate),
     )
+
+
+def focus(run: Run) -> frozenset[str]:
+    """The parameters that are searched: those that can matter by the diagnosis; all, where it names none of them."""
+    names = frozenset(parameter.name for parameter in run.target.space.parameters)
+    named = names & frozenset(run.diagnosed.parameters) if run.diagnosed is not None else frozenset()
+    return named or names
+
+
+def narrowed(space: SearchSpace, names: frozenset[str], rest: Settings) -> SearchSpace:
+    """The space of these parameters alone, the others standing at what they are in `rest`."""
+    if len(names) == len(space.parameters):
+        return space
+    fixed = {name: value for name, value in rest.items() if name not in names}
+    texts = [substitute(text, fixed) for text in space.constraints if parse(text).names & names]
+    candidates = space.candidates and tuple(
+        _only(each, names) for each in space.candidates if all(same_value(each[name], fixed[name]) for name in fixed)
+    )
+    return SearchSpace(tuple(each for each in space.parameters if each.name in names), tuple(texts), candidates)
+
+
+def _only(settings: Settings, names: frozenset[str]) -> Settings:
+    return {name: value for name, value in settings.items() if name in names}
 
 
 def observations(run: Run) -> tuple[Observation, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Literal
 
+from domain.block import Block, Gate, Noise, Trial
 from domain.events import (
     Aborted,
     Advised,
@@ -15,6 +15,7 @@ from domain.events import (
     Calibrated,
     Closed,
     Conflicted,
+    Diagnosed,
     Event,
     GateOpened,
     Heard,
@@ -30,10 +31,11 @@ from domain.events import (
     Refused,
     Restored,
     Restoring,
+    Sampled,
     Screened,
     Watched,
 )
-from domain.evidence import Pair, Window, differences, paired
+from domain.evidence import Pair, differences
 from domain.profile import Profile
 from domain.robust import winsorised
 from domain.space import SearchSpace, Settings
@@ -55,75 +57,15 @@ def needs_restart(space: SearchSpace, ours: Settings, theirs: Settings | None) -
 
 
 @dataclass(slots=True)
-class Block:
-    """Slots measured for one purpose: a trial, a gate, a look, the watch. `exposed` are the user-weighted seconds in
-    which its challenger served: time times the share of the arms that carried it."""
-
-    began: float
-    slots: list[tuple[Window, ...]] = field(default_factory=list)
-    exposed: float = 0.0
-    exposed_at_last: float = 0.0  # when the last window, and the one before it, had been read
-    exposed_before_last: float = 0.0
-    down: float = 0.0  # user-weighted seconds in which arms were restarted for it
-    placements: int = 0  # how often the arms were put onto new ones
-    places: list[int] = field(default_factory=list)  # the placement of each pair
-    _pairs: list[Pair] = field(default_factory=list)
-    _open: Window | None = None
-
-    def add(self, windows: tuple[Window, ...]) -> None:
-        """One slot more. A duet's slot is a pair; interleaved, two slots of one arm make a pair."""
-        self.slots.append(windows)
-        for window in windows:
-            if self._open is None or self._open.role == window.role:
-                self._open = window
-            else:
-                self._pairs.append(paired(self._open, window))
-                self.places.append(self.placements)
-                self._open = None
-
-    def pairs(self) -> list[Pair]:
-        """The pairs so far, oldest first. The list grows with the block: do not change it."""
-        return self._pairs
-
-
-@dataclass(slots=True)
-class Trial:
-    """One candidate. `effect` is against the run's original settings, `variance` its variance."""
-
-    number: int
-    settings: Settings
-    block: Block
-    status: Literal["open", "measured", "aborted", "refused"] = "open"
-    effect: float | None = None
-    variance: float | None = None
-    gated: bool = False
-    expected: tuple[float | None, float | None] = (None, None)  # effect against the incumbent of then, and its sd
-    beyond: bool = False  # stopped because its users were beyond what the target allows
-
-
-@dataclass(slots=True)
-class Gate:
-    opened: GateOpened
-    block: Block
-    judged: Judged | None = None
-    beyond: bool = False
-
-
-@dataclass(slots=True)
-class Noise:
-    """Squares and degrees of freedom of the pairs' d around their own means, A/A and trials pooled."""
-
-    squares: float = 0.0
-    freedom: int = 0
-
-
-@dataclass(slots=True)
 class Run:
     """What the journal says so far. Times are Unix seconds, effects log differences against the original settings."""
 
     opened: Opened
     began: float
     before: Imaged | None = None
+    sampled: Sampled | None = None
+    sampled_at: float = 0.0
+    diagnosed: Diagnosed | None = None
     calibrated: Calibrated | None = None
     trials: list[Trial] = field(default_factory=list)
     gates: list[Gate] = field(default_factory=list)
@@ -253,6 +195,10 @@ def apply(run: Run, event: Event, time: float) -> None:
             run.touched = run.may_act
             run.incumbent = next(iter(event.settings.values()))
             run.arms = dict(event.settings)
+        case Sampled():
+            run.sampled, run.sampled_at = event, time
+        case Diagnosed():
+            run.diagnosed = event
         case Calibrated():
             run.calibrated = event
             _pool(run, event.pairs)

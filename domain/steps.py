@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from domain.events import Event, Outcome, Purpose
+from domain.events import Event, Json, Outcome, Purpose
 from domain.evidence import Role
 from domain.ports import Request
 from domain.space import Settings
@@ -43,6 +43,13 @@ class Span:
     role: Role
     start: float
     end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Examine:
+    """Read the target's counters; with those of `first`, say where its bottleneck is."""
+
+    first: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +109,4 @@ class Close:
     reason: str
 
 
-Step = Done | Wait | Decide | TakeImages | Calibrate | Ask | Apply | Measure | Glance | TakeBack | Close
+Step = Done | Wait | Decide | TakeImages | Examine | Calibrate | Ask | Apply | Measure | Glance | TakeBack | Close

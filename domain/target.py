@@ -75,7 +75,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Target:
     """One service to tune. `when` are the labels of an alert that mean this target; `seeds` are known-good settings of
-    the catalogue, complete over the space; `lock` names a dependency that no two runs may share."""
+    the catalogue, complete over the space; `lock` names a dependency that no two runs may share; with `diagnose`, a run
+    looks for the bottleneck before it searches."""
 
     name: str
     mode: Mode
@@ -92,3 +93,4 @@ class Target:
     allow_restart: bool = False
     limits: Limits = field(default_factory=Limits)
     lock: str = ""
+    diagnose: bool = False

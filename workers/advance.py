@@ -19,6 +19,7 @@ from domain.events import (
     Applying,
     Closed,
     Conflicted,
+    Diagnosed,
     Event,
     Heard,
     Imaged,
@@ -27,6 +28,7 @@ from domain.events import (
     Refused,
     Restored,
     Restoring,
+    Sampled,
 )
 from domain.evidence import Missing, Reading, Seen, Window, paired
 from domain.journal import seal, verify
@@ -34,6 +36,7 @@ from domain.phases import glanced
 from domain.ports import (
     Actuator,
     Clock,
+    Examiner,
     Image,
     Journal,
     Json,
@@ -48,7 +51,21 @@ from domain.run import next_step, replay
 from domain.screening import calibrated
 from domain.search import advised
 from domain.state import Run, apply
-from domain.steps import Apply, Ask, Calibrate, Close, Decide, Done, Glance, Measure, Span, TakeBack, TakeImages, Wait
+from domain.steps import (
+    Apply,
+    Ask,
+    Calibrate,
+    Close,
+    Decide,
+    Done,
+    Examine,
+    Glance,
+    Measure,
+    Span,
+    TakeBack,
+    TakeImages,
+    Wait,
+)
 from domain.target import Target
 
 LEASE_SECONDS = 75.0  # longer than a task may live (60 s), shorter than the broker's visibility timeout (120 s)
@@ -56,6 +73,11 @@ RETRY_SECONDS = 1.0
 BROKEN_SECONDS = 30.0  # a step that raised what trying again cannot help is looked at this often
 log = structlog.get_logger("advance")
 MOST_DECISIONS = 8  # between two looks at the world; more would mean a decision that repeats itself
+
+
+def nobody_examines(target: Target) -> Examiner:
+    """Where targets are not diagnosed."""
+    raise Misconfigured(f"target {target.name} wants a diagnosis, and nobody makes one here")
 
 
 @dataclass(frozen=True)
@@ -69,6 +91,7 @@ class Ports:
     clock: Clock
     targets: Mapping[str, Target]
     closed: Callable[[str, Sequence[Record]], None]
+    examiner: Callable[[Target], Examiner] = nobody_examines
 
 
 def advance(run: str, ports: Ports) -> None:
@@ -200,12 +223,14 @@ class _Step:
         match step:
             case TakeImages():
                 self._append([self._take_images(run)], due=now)
+            case Examine(first):
+                self._append([self._examine(run, first)], due=now)
             case Calibrate(pairs):
                 skew = self._need_telemetry() - now
                 read = [paired(self._window(run, first), self._window(run, second)) for first, second in pairs]
                 self._append([calibrated(run, read, skew)], due=now)
             case Ask(request):
-                told = advised(self.ports.optimizer(run.target.strategy).advise(request))
+                told = advised(self.ports.optimizer(run.target.strategy).advise(request), run)
                 self._append([told], due=now)
             case Apply():
                 self._apply(run, step)
@@ -219,6 +244,18 @@ class _Step:
                 self._restore(why, outcome)
             case Close(outcome, reason):
                 self._close(outcome, reason)
+
+    def _examine(self, run: Run, first: Json | None) -> Sampled | Diagnosed:
+        """A diagnosis that cannot be made is told and forbids nothing: abort rules and gate are still there."""
+        try:
+            examiner = self.ports.examiner(run.target)
+            sample = examiner.sample()
+            if first is None:
+                return Sampled(sample)
+            seen = examiner.examine(first, sample)
+            return Diagnosed(seen.layer, seen.headline, seen.evidence, seen.parameters, seen.refusal)
+        except Misconfigured as mistake:
+            return Diagnosed("unknown", f"no diagnosis could be made: {mistake}")
 
     def _take_images(self, run: Run) -> Imaged:
         self._protect(run)

@@ -18,7 +18,7 @@ import structlog
 from adapters.clock import SystemClock
 from adapters.redis_ledger import RedisLedger
 from domain.errors import Misconfigured
-from domain.ports import Actuator, Optimizer, Record
+from domain.ports import Actuator, Examiner, Optimizer, Record
 from domain.target import Target
 from workers.advance import Ports
 
@@ -52,15 +52,23 @@ def ports() -> Ports:
     """Everything that a step may touch, made once in each process. Raises Misconfigured."""
     from adapters.prometheus import PrometheusTelemetry
 
-    told = policy()
+    told, clock = policy(), SystemClock()
+    telemetry = PrometheusTelemetry(told.prometheus_url, headers=told.prometheus_headers)
+
+    def examiner(target: Target) -> Examiner:
+        from adapters.facts.examiner import TargetExaminer
+
+        return TargetExaminer(target, telemetry, clock)
+
     return Ports(
         ledger=RedisLedger(told.redis_url, told.redis_prefix),
-        telemetry=PrometheusTelemetry(told.prometheus_url, headers=told.prometheus_headers),
+        telemetry=telemetry,
         actuators=_actuators,
         optimizer=_optimizer,
-        clock=SystemClock(),
+        clock=clock,
         targets={target.name: target for target in told.targets},
         closed=report_writer(told.reports),
+        examiner=examiner,
     )
 
 

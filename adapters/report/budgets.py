@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from adapters.report import words
 from adapters.report.course import Course
 from domain import budget
-from domain.state import Block, Gate, Run, Trial
+from domain.block import Block, Gate, Trial
+from domain.state import Run
 
 NOTHING = 0.05  # user-weighted seconds that are not worth a line
 

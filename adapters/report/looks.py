@@ -12,8 +12,9 @@ from adapters.report import words
 from adapters.report.course import Course
 from adapters.report.drawing import LEFT, WIDTH, element, line, nice, svg, text
 from domain import attribution
+from domain.block import Block
 from domain.events import Looked
-from domain.state import Block, Run
+from domain.state import Run
 
 GAP = 13.0  # pixels between two names of lines
 LETTER = 6.4  # pixels of a letter of a name

@@ -12,10 +12,11 @@ from adapters.report import pair_charts, words
 from adapters.report.drawing import Percent
 from adapters.report.pair_charts import Step
 from domain import keeping
+from domain.block import Block, Gate
 from domain.estimate import interval, of_pairs
 from domain.evidence import Pair
 from domain.gate import least_pairs
-from domain.state import Block, Gate, Run
+from domain.state import Run
 from domain.summary import interval_text, percent_text
 
 LEAN = 0.005  # log: a difference between the arms that is worth a sentence

@@ -208,6 +208,11 @@ def noticed(run: Run, summary: Summary) -> list[tuple[str, str]]:
         change = 100 * (noticed / healthy - 1)
         text = f"{level(healthy, summary.unit)} when healthy, {level(noticed, summary.unit)} at the signal"
         rows.append(("Objective", f"{text} ({change:+.0f} %)"))
+    if run.diagnosed is not None:
+        found = run.diagnosed
+        rows.append(("Diagnosis", "; ".join((found.headline, *found.evidence))))
+        if found.refusal:
+            rows.append(("Not tuned", found.refusal))
     if seen is not None:
         sd, pairs = 100 * math.expm1(seen.sd), len(seen.pairs)
         noise = f"two windows of equal settings differed by {sd:.1f} % (one sd over {pairs} pairs)"

@@ -142,7 +142,7 @@ class Driver:
                 read = [paired(self._window(first), self._window(second)) for first, second in pairs]
                 self.note(calibrated(run, read))
             case Ask(request):
-                self.note(advised(self.strategy.advise(request)))
+                self.note(advised(self.strategy.advise(request), self.run))
             case Apply(arms, purpose, renew):
                 generation = run.generation + 1
                 self.note(Applying(dict(arms), generation, purpose, renew))

@@ -41,6 +41,7 @@ def test_the_time_of_a_restart_is_charged(renew: bool, share: float) -> None:
 
 
 def test_settings_that_need_no_restart_cost_none() -> None:
+    """A reload takes nobody away."""
     made = Room(WARM)
     made.tell(Proposed(1, GOOD, 1, "scripted", ""))
     restart(made, 3.0, renew=False)
@@ -48,6 +49,7 @@ def test_settings_that_need_no_restart_cost_none() -> None:
 
 
 def test_the_next_trial_must_afford_restarts_as_dear_as_the_dearest() -> None:
+    """What has once cost three seconds may cost them again."""
     made = room()
     limits = replace(made.run.target.limits, harm=3.0 + budget.at_worst(made.run.target) + 2.9)
     made.run.opened = replace(made.run.opened, target=replace(made.run.target, limits=limits))

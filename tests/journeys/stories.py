@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from domain.ports import Examination
 from domain.space import Parameter, SearchSpace, Settings
 from domain.target import Arm, Limits, Target
 from tests.journeys.world import ORIGINAL, SMALL, START, World, make_target
@@ -124,6 +125,20 @@ def renewed() -> World:
     return opened(World(target=replace(small(replace_every=1, least_placements=4, most_placements=14), space=space)))
 
 
+def diagnosed() -> World:
+    """The diagnosis names the parameter that can matter; the search goes on with it alone."""
+    found = Examination("nginx_cpu", "the workers are busy", ("97 % busy, limit 90 %",), ("level", "other"))
+    return opened(World(target=make_target(diagnose=True), examination=found))
+
+
+def not_tuned() -> World:
+    """The diagnosis finds that no setting could help: nothing is written, and the reason is on record."""
+    found = Examination(
+        "dependency", "a dependency got slower", refusal="a dependency got slower: 210 ms, usually 8 ms"
+    )
+    return opened(World(target=make_target(diagnose=True), examination=found))
+
+
 # What each of them ends with: outcome, settings in force, a word of the reason, kinds of records on the way.
 JOURNEYS: dict[str, tuple[Callable[[], World], str, Settings, str, tuple[str, ...]]] = {
     "good": (good, "kept", BETTER, "against the original settings", ("Promoted", "Watched")),
@@ -143,5 +158,7 @@ JOURNEYS: dict[str, tuple[Callable[[], World], str, Settings, str, tuple[str, ..
     "fading": (fading, "restored", ORIGINAL, "times the control", ("Watched", "HeldBack", "Restored")),
     "overspent": (overspent, "inconclusive", ORIGINAL, "the harm budget", ("Aborted",)),
     "renewed": (renewed, "kept", BETTER, "against the original settings", ("Promoted", "Watched")),
+    "diagnosed": (diagnosed, "kept", BETTER, "against the original settings", ("Sampled", "Diagnosed", "Watched")),
+    "not tuned": (not_tuned, "refused", ORIGINAL, "a dependency got slower", ("Sampled", "Diagnosed")),
     "glancing": (glancing, "nothing_to_gain", ORIGINAL, "no candidate was better", ("Aborted",)),
 }

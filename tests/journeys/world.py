@@ -17,7 +17,7 @@ from adapters.memory_ledger import MemoryLedger
 from domain.events import Event, Opened
 from domain.evidence import Missing, Reading, Seen
 from domain.journal import event_of, load, seal, verify
-from domain.ports import Advice, Journal, Record, Request
+from domain.ports import Advice, Examination, Journal, Json, Record, Request
 from domain.signal import Signal, SignalKind
 from domain.space import Parameter, SearchSpace, Settings
 from domain.target import Arm, Design, Guardrail, Limits, Mode, Objective, Target
@@ -133,6 +133,19 @@ class Scripted:
 
 
 @dataclass
+class Doctor:
+    """An examiner that always finds the same."""
+
+    found: Examination
+
+    def sample(self) -> Json:
+        return {"node": {"at": 1.0}}
+
+    def examine(self, first: Json, second: Json) -> Examination:
+        return self.found
+
+
+@dataclass
 class World:
     """Everything that outlives a worker: ledger, arms, the service and its metrics. `speed` are seconds by settings;
     `later` is the speed from the first record of kind `turn` on. `course` is what the outside world does to every arm:
@@ -149,6 +162,7 @@ class World:
     noise: float = 0.05
     skew: float = 0.0
     blind: Callable[[str, float], bool] = lambda arm, at: False
+    examination: Examination = Examination("none", "nobody asked")
 
     def __post_init__(self) -> None:
         self.clock = SimClock()
@@ -226,6 +240,7 @@ class World:
             clock=self.clock,
             targets={self.target.name: self.target},
             closed=lambda run, records: self.closed.append(run),
+            examiner=lambda target: wrap("examiner", Doctor(self.examination)),
         )
 
     def open(self) -> None:
