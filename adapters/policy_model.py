@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic_core import CoreSchema
@@ -111,12 +112,44 @@ class Actuator(_Model):
     version: str = Field(default="", description="Version of the tuned program, in quotes", pattern=r"^[0-9.]*$")
 
 
+class Restart(_Model):
+    """How the arm's program is started anew; no shell is between."""
+
+    argv: list[str] = Field(min_length=1, description="The command that starts it, one word each")
+    pid_file: str = Field(min_length=1, description="Holds its pid; Trimtab writes it unless writes_pid")
+    ready: list[str] = Field(
+        default=[], description="A command that succeeds once it serves, or one http:// address that answers with 2xx"
+    )
+    seconds: Duration = Field(default=20.0, gt=0, le=25, description="That a stop and a start may take, each")
+    writes_pid: bool = Field(default=False, description="The program writes its pid file itself")
+    log: str = Field(default="", description="What it prints is appended to this file")
+
+    @field_validator("argv", mode="before")
+    @classmethod
+    def _words(cls, raw: Any) -> Any:
+        if isinstance(raw, str):
+            raise ValueError(
+                f'{raw!r} is one text; write a list of words, ["/usr/bin/java", "-jar", ...]: no shell runs'
+            )
+        return raw
+
+    @field_validator("ready", mode="before")
+    @classmethod
+    def _address(cls, raw: Any) -> Any:
+        if isinstance(raw, str):
+            if not raw.startswith("http://"):
+                raise ValueError(f"{raw!r} is neither an http:// address nor a list of words")
+            return [raw]
+        return raw
+
+
 class Arm(BaseModel):
     """A place that serves traffic; further keys are what the actuator needs (paths, addresses)."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     __pydantic_extra__: dict[str, str]
     label: Label = Field(description="The value of $arm in queries")
+    restart: Restart | None = Field(default=None, description="How its program is started anew; needs allow.restart")
 
 
 class Bounds(_Model):
@@ -205,6 +238,9 @@ class Guardrail(_Model):
 class Measure(_Model):
     design: Design = Field(default="duet", description="Two arms at once, swapped; or one arm in turns")
     profile: str = Field(default="production", description="The constants of measuring")
+    warm_up: Duration | None = Field(
+        default=None, description="Before a candidate's first window and after each restart; default: the profile's"
+    )
 
 
 class Allow(_Model):
@@ -229,6 +265,7 @@ class Target(_Model):
     measure: Measure = Measure()
     allow: Allow = Allow()
     strategy: str = Field(default="bayesian", description="What proposes the next trial")
+    diagnose: bool = Field(default=True, description="Look for the bottleneck before anything is searched")
     lock: str = Field(default="", description="Name of a dependency that no two open runs may share", max_length=64)
 
 

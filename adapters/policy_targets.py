@@ -5,22 +5,23 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from adapters import policy_model as model
+from adapters.actuators.registry import KINDS, families, restarting
 from adapters.catalogue import Narrow, choose, load, space_for
 from adapters.catalogue_data import unknown, value_of
+from adapters.catalogue_environment import variable
 from adapters.promql import faults
 from adapters.strict_yaml import Path
 from domain.errors import Misconfigured
 from domain.formula import Scalar
-from domain.profile import PROFILES
+from domain.profile import PROFILES, Profile
 from domain.space import SearchSpace, Settings, Value
-from domain.target import Arm, Guardrail, Limits, Objective, Target
+from domain.target import Arm, Guardrail, Limits, Objective, Restart, Target
 
+AFTER_A_RELOAD = 5.0  # seconds in which sessions of PostgreSQL still take on what was reloaded
 Problems = list[tuple[Path, str]]
-
-_SIZES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
-_FAMILIES = {"nginx": "nginx"}  # actuator kind → family of parameters that it writes; others write any
 
 
 def names_of(module: str, attribute: str, otherwise: Iterable[str]) -> tuple[str, ...]:
@@ -75,12 +76,12 @@ def _target(content: model.PolicyFile, raw: model.Target) -> tuple[Problems, Tar
         name=raw.name,
         mode=raw.mode or content.mode,
         actuator=raw.actuator.kind,
-        arms=tuple(Arm(arm.label, dict(arm.__pydantic_extra__ or {})) for arm in raw.arms),
+        arms=tuple(Arm(arm.label, dict(arm.__pydantic_extra__ or {}), _restart(arm.restart)) for arm in raw.arms),
         space=space,
         objective=Objective(
             raw.objective.minimise or raw.objective.maximise, bool(raw.objective.minimise), raw.objective.unit
         ),
-        profile=PROFILES[raw.measure.profile],
+        profile=_profile(raw),
         guardrails=tuple(_guardrail(each, number) for number, each in enumerate(raw.guardrails, 1)),
         seeds=seeds,
         when=dict(raw.when),
@@ -89,15 +90,25 @@ def _target(content: model.PolicyFile, raw: model.Target) -> tuple[Problems, Tar
         allow_restart=raw.allow.restart,
         limits=Limits(content.limits.cooldown, content.limits.trials, content.limits.time, content.limits.harm),
         lock=raw.lock,
+        diagnose=raw.diagnose,
     )
 
 
+def _profile(raw: model.Target) -> Profile:
+    """The profile's constants, with those that this target needs otherwise."""
+    profile = PROFILES[raw.measure.profile]
+    if raw.measure.warm_up is not None:
+        profile = replace(profile, warm_up=raw.measure.warm_up)
+    if raw.measure.design == "interleave" and "postgresql" in raw.actuator.kind:
+        profile = replace(profile, settle=max(profile.settle, AFTER_A_RELOAD))
+    return profile
+
+
 def _names(raw: model.Target) -> Problems:
-    kinds = names_of("adapters.actuators.registry", "KINDS", ("nginx",))
     strategies = names_of("optimizers.factory", "STRATEGIES", ("bayesian", "random"))
     problems: Problems = []
     for place, what, name, known in (
-        (("actuator", "kind"), "actuator", raw.actuator.kind, kinds),
+        (("actuator", "kind"), "actuator", raw.actuator.kind, KINDS),
         (("strategy",), "strategy", raw.strategy, strategies),
         (("measure", "profile"), "profile", raw.measure.profile, tuple(PROFILES)),
     ):
@@ -112,6 +123,11 @@ def _arms(raw: model.Target) -> Problems:
         (("arms", place, "label"), f"{label!r} is the label of another arm; labels must differ")
         for place, label in enumerate(labels)
         if label in labels[:place]
+    ]
+    problems += [
+        (("arms", place, "restart"), "is given, and allow.restart forbids it; write allow: {restart: true}")
+        for place, arm in enumerate(raw.arms)
+        if arm.restart is not None and not raw.allow.restart
     ]
     if raw.measure.design == "duet" and len(labels) < 2:
         problems.append((("arms",), "design duet compares two arms and one is listed; add one or use interleave"))
@@ -133,6 +149,12 @@ def _queries(raw: model.Target) -> Problems:
     return problems
 
 
+def _restart(raw: model.Restart | None) -> Restart | None:
+    if raw is None:
+        return None
+    return Restart(tuple(raw.argv), raw.pid_file, tuple(raw.ready), raw.seconds, raw.writes_pid, raw.log)
+
+
 def _guardrail(raw: model.Guardrail, number: int) -> Guardrail:
     name = raw.name or f"guardrail-{number}"
     if raw.below is not None:
@@ -151,15 +173,26 @@ def _space(
     raw: model.Target, environment: Mapping[str, Scalar], present: Mapping[str, Value]
 ) -> tuple[SearchSpace, tuple[Settings, ...]]:
     ids = choose(raw.parameters.preset, raw.parameters.names, raw.parameters.consent)
-    family = _FAMILIES.get(raw.actuator.kind)
-    foreign = [name for name in ids if family and load().entries[name].family != family]
-    if foreign:
-        raise Misconfigured(f"{foreign[0]} cannot be written by actuator {raw.actuator.kind!r}")
+    written = families(raw.actuator.kind) if raw.actuator.kind in KINDS else ()
+    for name in ids:
+        if written and load().entries[name].family not in written:
+            raise Misconfigured(
+                f"{name} cannot be written by actuator {raw.actuator.kind!r}; it writes {', '.join(written)}"
+            )
     bounds = {name: Narrow(each.low, each.high, tuple(each.values)) for name, each in raw.parameters.bounds.items()}
     for name in bounds:
         if name not in load().entries:
             raise unknown("parameter", name, ids)
-    return space_for(ids, environment, bounds, present=present, version=raw.actuator.version)
+    space, seeds = space_for(
+        ids,
+        environment,
+        bounds,
+        present=present,
+        version=raw.actuator.version,
+        preset=raw.parameters.preset,
+        required=(*raw.parameters.names, *raw.parameters.consent),
+    )
+    return replace(space, parameters=restarting(raw.actuator.kind, space.parameters)), seeds
 
 
 def _parameter_place(raw: model.Target, line: str) -> Path:
@@ -204,7 +237,7 @@ def _environment(raw: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], dict[str
     for name, value in raw.items():
         try:
             if name in known.environment:
-                environment[name] = _variable(known.environment[name], value)
+                environment[name] = variable(name, value)
             elif name in known.entries:
                 present[name] = value_of(known.entries[name], value)
             else:
@@ -214,18 +247,3 @@ def _environment(raw: Mapping[str, Scalar]) -> tuple[dict[str, Scalar], dict[str
     if problems:
         raise _Wrong(problems)
     return environment, present
-
-
-def _variable(meaning: str, value: Scalar) -> Scalar:
-    words = re.findall(r"'(\w+)'", meaning)
-    if words:
-        if value not in words:
-            raise Misconfigured(f"{value!r} is none of {', '.join(words)}")
-        return value
-    if isinstance(value, str) and meaning.startswith("bytes"):
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([kmgt]?)(?:i?b)?", value.strip().lower())
-        if match:
-            return round(float(match[1]) * _SIZES[match[2]])
-    if isinstance(value, (bool, str)) or value < 0:
-        raise Misconfigured(f"{value!r} is no number; this is {meaning}")
-    return value

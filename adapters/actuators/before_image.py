@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,13 +19,14 @@ from domain.errors import Conflict, Misconfigured, Transient
 @dataclass(frozen=True, slots=True)
 class BeforeImage:
     """`body` is the original text below any first line of ours; `ours` are SHA-256 sums of bodies that we wrote;
-    `reaped` says that the watchdog restored it."""
+    `reaped` says that the watchdog restores it, `back` that it is done."""
 
     run: str
     deadline: float
     body: str
     ours: tuple[str, ...] = ()
     reaped: bool = False
+    back: bool = False
 
 
 def sidecar(config: Path) -> Path:
@@ -62,6 +64,13 @@ def note_ours(config: Path, digest: str) -> None:
         save(config, replace(image, ours=(*image.ours, digest)))
 
 
+def note_back(config: Path) -> None:
+    """The watchdog's work is done."""
+    image = load(config)
+    if image is not None:
+        save(config, replace(image, back=True))
+
+
 def release(config: Path, run: str, *, keep: bool) -> None:
     image = load(config)
     if image is None or image.run != run:
@@ -73,11 +82,17 @@ def release(config: Path, run: str, *, keep: bool) -> None:
     sync_directory(config.parent)
 
 
-def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
-    """Atomic and durable: a reader sees the old content or the new, also after a power cut."""
+def replace_text(path: Path, text: str, mode: int | None = None) -> None:
+    """Atomic and durable: a reader sees the old content or the new, also after a power cut. Without `mode`, a file that
+    is there keeps its own, and its owner."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    there = path.stat() if mode is None and path.exists() else None
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if there else mode or 0o644)
     try:
+        if there is not None:
+            os.fchmod(descriptor, stat.S_IMODE(there.st_mode))
+            with contextlib.suppress(PermissionError):
+                os.fchown(descriptor, there.st_uid, there.st_gid)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()

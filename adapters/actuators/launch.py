@@ -1,4 +1,4 @@
-"""Starts a program that outlives whoever asked for it: in a session of its own, a child of nobody who could take it along.
+"""Starts a program that outlives whoever asked for it: in a session of its own, nobody's child.
 
     python -m adapters.actuators.launch [--log FILE] [--pid-file FILE] [--cgroup DIR]... -- ARGV... < ENVIRONMENT
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,7 +59,8 @@ def _become(options: argparse.Namespace, environment: Mapping[str, str], tell: i
             temporary.write_text(f"{os.getpid()}\n")
             os.replace(temporary, options.pid_file)
         step = repr(options.argv[0])
-        os.set_inheritable(tell, False)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)  # Python ignores them, and what is ignored would be inherited
         os.execvpe(options.argv[0], options.argv, environment)
     except (OSError, ValueError) as error:
         os.write(tell, f"{step}: the program cannot be started: {error}".encode())

@@ -39,8 +39,8 @@ class _Included:
     def settings_of(self, body: str) -> dict[str, Value]:
         return nginx_include.settings_of(body, self._space)
 
-    def body_for(self, settings: Settings, present: str) -> str:
-        return nginx_include.body_for(settings, self._space, present)
+    def body_for(self, settings: Settings, owners: str, present: str) -> str:
+        return nginx_include.body_for(settings, self._space, owners)
 
     def free(self) -> None:
         if self._nginx.draining() >= MOST_DRAINING:

@@ -22,14 +22,16 @@ class Program(Protocol):
         """The values of the target's parameters; one that does not stand there has the program's default. Raises
         Misconfigured for a body that cannot be read."""
 
-    def body_for(self, settings: Settings, present: str) -> str:
-        """The body that carries `settings`; what is the owner's in `present` stays."""
+    def body_for(self, settings: Settings, owners: str, present: str) -> str:
+        """The body that carries `settings` in the place of `present`; what is the owner's in `owners`, the body before
+        the run, stays. Raises Rejected for settings that cannot be written."""
 
     def free(self) -> None:
         """Raises Transient while the program must not be given anything new."""
 
     def activate(self, content: Content) -> None:
-        """Make the running program carry what its file now says. Raises Rejected if it will not."""
+        """Make the running program carry what its file now says. Raises Rejected if it will not, Misconfigured if it
+        cannot be asked to; either way the former content is activated then."""
 
     def carries(self, content: Content) -> bool:
         """Whether the running program is proven to carry this content. Raises Transient if it does not run."""
@@ -69,7 +71,7 @@ class OwnedFile:
         with locked(self._config):
             content = self._check(stamp, expected)
             before = before_image.load(self._config)
-            body = self._program.body_for(settings, before.body if before else content.body)
+            body = self._program.body_for(settings, before.body if before else content.body, content.body)
             self._activate(content, body, stamp)
         return self.read()
 
@@ -108,18 +110,20 @@ class OwnedFile:
         """Bring the original back if the run was silent past its deadline and the content is ours. Returns what was
         done or found, in words; None if there was nothing to do."""
         before = before_image.load(self._config)
-        if before is None or before.reaped or now <= before.deadline:
+        if before is None or before.back or now <= before.deadline:
             return None
         with locked(self._config):
             content, before = self._content(), before_image.load(self._config)
-            if before is None or before.reaped or now <= before.deadline:
+            if before is None or before.back or now <= before.deadline:
                 return None
             if content.digest not in before.ours and content.body != before.body:
                 return f"{self._config}: past its deadline, but the content is not ours; left as it is"
             stamp = Stamp(before.run, content.generation + 1)
-            # Told before done: a run that comes back in between finds its restore wanted, not a foreign hand.
+            # Told before done: a run that comes back in between finds its restore wanted, not a foreign hand. What did
+            # not work is tried again at the next look.
             before_image.save(self._config, replace(before, reaped=True))
             self._activate(content, before.body, stamp)
+            before_image.note_back(self._config)
         return f"{self._config}: run {before.run} was silent past its deadline; the original settings are back"
 
     # --- inside ------------------------------------------------------------------------------------------------------
@@ -159,9 +163,12 @@ class OwnedFile:
         replace_text(self._config, wanted.text)
         try:
             self._program.activate(wanted)
-        except Rejected:
+        except (Rejected, Misconfigured) as refusal:
             replace_text(self._config, content.text)
-            self._program.activate(content)
+            try:
+                self._program.activate(content)
+            except (Rejected, Misconfigured) as error:
+                raise Transient(f"refused ({refusal}), and what was in force before does not start: {error}") from error
             raise
 
     def _carried(self, wanted: Content) -> bool:

@@ -29,6 +29,28 @@ def group(pid: int) -> dict[int, int]:
     return {number: int(fields[19]) for number, fields in seen if fields is not None and int(fields[2]) == pid}
 
 
+def pid_of(pid_file: Path) -> int | None:
+    """The process that the file names; None if it does not run, or if the pid now belongs to one that is younger than
+    the file."""
+    try:
+        pid = int(pid_file.read_text().split()[0])
+        written = pid_file.stat().st_mtime
+    except (OSError, ValueError, IndexError):
+        return None
+    born = birth(pid)
+    return pid if born is not None and unix_time(born) <= written + 1.0 else None
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether the process has a handler for the signal."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    masks = [int(line.split()[1], 16) for line in text.splitlines() if line.startswith("SigCgt:")]
+    return bool(masks and masks[0] >> (number - 1) & 1)
+
+
 def unix_time(ticks: int) -> float:
     """Unix seconds of a time in clock ticks since boot, to a tick."""
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / TICKS

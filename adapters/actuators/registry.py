@@ -1,14 +1,29 @@
-"""Kinds of actuators by name: the one place that a new one is entered."""
+"""Kinds of actuators by name: the one place that a new one is entered.
+
+A kind is a program (`nginx`, `postgresql`, `docker`), or a runtime that is started with variables (`jvm`, `go`, `node`,
+`python`), or `container`, the control group around one; `container+jvm` is both in one space.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
-from adapters.actuators.nginx import NginxArm
+from adapters.actuators.joint import JointArm
+from adapters.actuators.layers import golang, jvm, nodejs, python
+from adapters.actuators.layers.cgroup import Group
+from adapters.actuators.layers.cgroup_limits import GroupLimits
+from adapters.actuators.layers.container import Container
+from adapters.actuators.layers.libc import Libc
+from adapters.actuators.process import Layer, ProcessArm
+from adapters.actuators.service import Service
+from adapters.catalogue import parameter as catalogue_entry
 from domain.errors import Misconfigured, TrimtabError
 from domain.ports import Actuator
-from domain.space import SearchSpace
+from domain.space import Parameter, SearchSpace
 from domain.target import Arm, Target
 
 
@@ -18,8 +33,81 @@ class LocalArm(Actuator, Protocol):
     def reap(self, now: float) -> str | None: ...
 
 
-_KINDS: dict[str, Callable[[Arm, SearchSpace], LocalArm]] = {"nginx": NginxArm}
-KINDS = tuple(sorted(_KINDS))
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """An actuator of its own, loaded when it is needed: `extra` names what has to be installed for it."""
+
+    family: str
+    module: str
+    name: str
+    extra: str = ""
+
+    def make(self, arm: Arm, space: SearchSpace) -> LocalArm:
+        try:
+            module = importlib.import_module(self.module)
+        except ImportError as error:
+            raise Misconfigured(f"{error}; install it: pip install 'trimtab[{self.extra}]'") from error
+        made: LocalArm = getattr(module, self.name)(arm, space)
+        return made
+
+
+_PROGRAMS = {
+    "nginx": _Program("nginx", "adapters.actuators.nginx", "NginxArm", "nginx"),
+    "postgresql": _Program("postgresql", "adapters.actuators.postgresql", "PostgresArm", "postgres"),
+    "docker": _Program("docker", "adapters.actuators.docker_engine", "DockerArm", "docker"),
+}
+_LAYERS: Mapping[str, Callable[[Arm, SearchSpace], Layer]] = {  # by family
+    "jvm": jvm.Jvm,
+    "go": golang.Golang,
+    "node": nodejs.Nodejs,
+    "python": python.Python,
+    "libc": Libc,
+}
+_RUNTIMES: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {  # kind → families, limits read at the start only
+    "jvm": (("jvm", "libc"), jvm.READS_AT_START),
+    "go": (("go",), golang.READS_AT_START),
+    "node": (("node", "libc"), nodejs.READS_AT_START),
+    "python": (("python", "libc"), python.READS_AT_START),
+}
+_CONTAINER = "container"
+_JOINT = tuple(f"{_CONTAINER}+{inside}" for inside in (*_RUNTIMES, "nginx", "postgresql"))
+KINDS = tuple(sorted((*_PROGRAMS, *_RUNTIMES, _CONTAINER, *_JOINT)))
+
+
+def families(kind: str) -> tuple[str, ...]:
+    """The families of parameters that a kind writes. Raises Misconfigured naming the known kinds."""
+    _known(kind)
+    found: list[str] = []
+    for part in kind.split("+"):
+        if part == _CONTAINER:
+            found.append("docker")
+        else:
+            found += [_PROGRAMS[part].family] if part in _PROGRAMS else _RUNTIMES[part][0]
+    return tuple(found)
+
+
+def restarting(kind: str, parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    """The parameters, with the cost that they have under this kind: a limit that the runtime inside looks at only when
+    it starts needs a restart, whatever the kernel would do at once."""
+    read = frozenset().union(*(_RUNTIMES[part][1] for part in kind.split("+") if part in _RUNTIMES))
+    return tuple(replace(each, cost="restart") if each.name in read else each for each in parameters)
+
+
+def actuator(kind: str, arm: Arm, space: SearchSpace) -> LocalArm:
+    """The actuator of one arm. Raises Misconfigured for an unknown kind, a parameter that it does not write, and what
+    is missing in the arm's `place`."""
+    written = families(kind)
+    for each in space.parameters:
+        if catalogue_entry(each.name).family not in written:
+            raise Misconfigured(f"{each.name} cannot be written by actuator {kind!r}; it writes {', '.join(written)}")
+    inner = next((part for part in kind.split("+") if part in _PROGRAMS), "")
+    if not inner:
+        return _process(kind, arm, space)
+    program = _PROGRAMS[inner]
+    if inner == kind:
+        return program.make(arm, space)
+    around, inside = _of(space, ("docker",)), _of(space, (program.family,))
+    return JointArm(_process(_CONTAINER, replace(arm, restart=None), around), around, program.make(arm, inside), inside)
 
 
 def actuators_for(target: Target) -> dict[str, Actuator]:
@@ -41,7 +129,34 @@ def reap(target: Target, now: float) -> list[str]:
 
 
 def _arms(target: Target) -> dict[str, LocalArm]:
-    kind = _KINDS.get(target.actuator)
-    if kind is None:
-        raise Misconfigured(f"target {target.name}: actuator {target.actuator!r} is unknown; known: {', '.join(KINDS)}")
-    return {arm.label: kind(arm, target.space) for arm in target.arms}
+    try:
+        return {arm.label: actuator(target.actuator, arm, target.space) for arm in target.arms}
+    except Misconfigured as error:
+        raise Misconfigured(f"target {target.name}: {error}") from None
+
+
+def _known(kind: str) -> None:
+    if kind not in KINDS:
+        raise Misconfigured(f"actuator {kind!r} is unknown; known: {', '.join(KINDS)}")
+
+
+def _process(kind: str, arm: Arm, space: SearchSpace) -> ProcessArm:
+    layers: list[Layer] = []
+    parts = kind.split("+")
+    cgroups: tuple[Path, ...] = ()
+    if _CONTAINER in parts:
+        read = frozenset().union(*(_RUNTIMES[part][1] for part in parts if part in _RUNTIMES))
+        group = Group(arm.place)
+        layers.append(Container(GroupLimits(group), _of(space, ("docker",)), arm.place.get("env", ""), read))
+        cgroups = group.directories() if arm.restart is not None else ()
+    for family in families(kind):
+        inside = _of(space, (family,))
+        if family in _LAYERS and inside.parameters:
+            layers.append(_LAYERS[family](arm, inside))
+    service = Service(arm.restart, cgroups=cgroups) if arm.restart is not None else None
+    return ProcessArm(arm, space, layers, service)
+
+
+def _of(space: SearchSpace, wanted: Sequence[str]) -> SearchSpace:
+    """The part of a space that is of these families."""
+    return SearchSpace(tuple(each for each in space.parameters if catalogue_entry(each.name).family in wanted))

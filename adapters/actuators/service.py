@@ -1,9 +1,10 @@
-"""A local program that is restarted to take on new settings. It belongs to nobody: whoever starts it may end, it goes on."""
+"""A local program that is restarted to take on new settings. It belongs to nobody: whoever starts it may end."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +14,14 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from adapters.actuators.processes import birth, group, unix_time
+from adapters.actuators.processes import birth, group, pid_of, unix_time
 from domain.errors import Misconfigured, Rejected, Transient
 from domain.target import Restart
 
 LOOK = 0.05  # seconds between two looks at a program that starts or ends
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER")  # our own secrets are none of its business
 LOG_TAIL = 400  # characters of its log in an error
+ALIVE_SECONDS = 1.0  # that a program without `ready` has to run before it counts as started
 KILL_SECONDS = 5.0  # that the kernel may take to end what was killed
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -42,13 +44,7 @@ class Service:
 
     def pid(self) -> int | None:
         """The running program's; None if it does not run, or if the pid now belongs to a younger process."""
-        try:
-            pid = int(self._pid_file.read_text().split()[0])
-            written = self._pid_file.stat().st_mtime
-        except (OSError, ValueError, IndexError):
-            return None
-        born = birth(pid)
-        return pid if born is not None and unix_time(born) <= written + 1.0 else None
+        return pid_of(self._pid_file)
 
     def started(self) -> float | None:
         """Unix seconds at which the running program began; None if it does not run."""
@@ -71,6 +67,18 @@ class Service:
         return {name: value for name, _, value in pairs}
 
     # --- stop and start ----------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raises Misconfigured for what would keep the program from starting, while it still runs."""
+        argv, log = self._restart.argv, self._restart.log
+        if shutil.which(argv[0]) is None:
+            raise Misconfigured(f"restart.argv: {argv[0]!r} is no program that can be run here")
+        for field, path in (("pid_file", self._pid_file), ("log", Path(log) if log else self._pid_file)):
+            if not os.access(path.parent, os.W_OK):
+                raise Misconfigured(f"restart.{field}: {path} cannot be written; make its directory ours to write")
+        for cgroup in self._cgroups:
+            if not (cgroup / "cgroup.procs").exists():
+                raise Misconfigured(f"{cgroup} is no control group; make it before Trimtab starts the program in it")
 
     def stop(self) -> None:
         """End it and wait until it is gone, with whatever it started. What does not listen within the time of a start
@@ -115,11 +123,13 @@ class Service:
 
     def wait_ready(self) -> None:
         """See `start`."""
-        limit, seen = time.monotonic() + self._restart.seconds, False
+        begun = time.monotonic()
+        limit, seen = begun + self._restart.seconds, not self._restart.writes_pid
         while time.monotonic() < limit:
             runs = self.pid() is not None
             seen = seen or runs
-            if runs and self.ready():
+            # Where nobody said how to ask, it has to live through the time in which programs refuse their settings.
+            if runs and (self._restart.ready or time.monotonic() > begun + ALIVE_SECONDS) and self.ready():
                 return
             if seen and not runs:
                 raise Rejected(f"crashed: the program ended while it started{self._last_words()}")
