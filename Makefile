@@ -3,16 +3,24 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SYSTEM := nginx redis-server prometheus prometheus-alertmanager
+SYSTEM := redis-server prometheus prometheus-alertmanager
+# What a scenario plays with, as program=package where the names differ.
+SCENARIO ?= nginx
+PLAYERS_nginx := nginx
+PLAYERS_null := nginx
+PLAYERS_postgresql := psql=postgresql-client /usr/lib/postgresql/*/bin/postgres=postgresql
+PLAYERS_jvm := javac=openjdk-17-jdk-headless
+PLAYERS_go := go=golang
+PLAYERS_nodejs := node=nodejs
 
 .PHONY: demo test check lock clean
 
 demo: $(VENV)/.ready
-	@scripts/system-packages $(SYSTEM)
-	@$(BIN)/trimtab demo $(ARGS)
+	@scripts/system-packages $(SYSTEM) $(PLAYERS_$(SCENARIO))
+	@$(BIN)/trimtab demo --scenario $(SCENARIO) $(ARGS)
 
 test: $(VENV)/.dev
-	@scripts/system-packages $(SYSTEM)
+	@scripts/system-packages $(SYSTEM) $(PLAYERS_nginx) $(PLAYERS_postgresql)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: $(VENV)/.dev

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from console import audit, history, reports, restore, runs, targets
+from console import audit, catalogue, diagnose, history, lint, load, probe, reports, restore, runs, targets
 from console.output import Finding, exit_code, one_line, say
 from console.wiring import Session
 from domain.errors import TrimtabError
@@ -44,6 +44,11 @@ app.command("history")(history.history)
 app.command("report")(reports.report)
 app.add_typer(audit.app, name="audit")
 app.add_typer(targets.app, name="targets")
+app.add_typer(catalogue.app, name="catalogue")
+app.command("diagnose")(diagnose.command)
+app.command("lint")(lint.lint)
+app.add_typer(load.app, name="load")
+app.command("probe")(probe.probe)
 app.command("restore")(restore.restore)
 app.command("reap")(restore.reap)
 if importlib.util.find_spec("console.demo") is not None:

@@ -26,11 +26,12 @@ from console.output import (
 )
 from console.watch import follow
 from console.wiring import Session
+from domain.block import Trial
 from domain.errors import Transient
 from domain.ports import Json, RunInfo
 from domain.run import replay
 from domain.signal import Signal
-from domain.state import Run, Trial
+from domain.state import Run
 from domain.summary import Summary, interval_text, percent, percent_text, summarise
 
 app = typer.Typer(no_args_is_help=True, help="List, show, watch, start and stop runs.")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from random import Random
 
+from domain.block import Gate
 from domain.events import (
     Aborted,
     Advised,
@@ -37,7 +38,7 @@ from domain.profile import DEMO
 from domain.run import next_step
 from domain.signal import Signal
 from domain.space import Parameter, SearchSpace, Settings, Value
-from domain.state import Gate, Run, apply, same
+from domain.state import Run, apply, same
 from domain.steps import Apply, Close, Decide, Measure, TakeBack, Wait
 from domain.target import Arm, Guardrail, Limits, Objective, Target
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from console.demo.stage import ARMS, ROOT, Stage
+from console.demo.scenarios.base import ARMS, ROOT
+from console.demo.scenarios.nginx import Null
+from console.demo.stage import Stage
 from tests.real import need
 
 GOLDEN = Path(__file__).parent / "golden" / "alertmanager" / "firing.json"
@@ -52,7 +54,7 @@ def test_from_the_alert_to_the_audit(tmp_path: Path) -> None:
     """An alert opens a run, a trial is measured on real arms, stop takes it back, and a changed byte is found."""
     for program in ("nginx", "redis-server", "prometheus", "prometheus-alertmanager"):
         need(program)
-    stage = Stage(tmp_path / "stage", "null", "random", 1, "alert")
+    stage = Stage(tmp_path / "stage", Null(), "random", 1, "alert")
     stage.write()
     before = {arm: (tmp_path / "stage" / arm / "tuned.conf").read_text() for arm in ARMS}
     try:

@@ -11,14 +11,14 @@ import typer
 
 from domain.errors import Misconfigured
 
-SCENARIOS = ("nginx", "null")
 WAYS = ("alert", "watcher")
 
 
 def demo(
     scenario: Annotated[
-        str, typer.Option(help="nginx: a better setting exists; null: none that may be searched")
+        str, typer.Option(help="what gets slower: nginx, postgresql, ...; null: nginx, and nothing that helps is open")
     ] = "nginx",
+    allow_restart: Annotated[bool, typer.Option(help="let settings be searched that need a restart")] = False,
     via: Annotated[str, typer.Option(help="what starts the run: the alert, or our own watcher")] = "alert",
     chaos: Annotated[
         str, typer.Option(help="kill one in the middle of a trial: worker, controller, redis, redis-gone, prometheus")
@@ -33,11 +33,12 @@ def demo(
 ) -> None:
     """A real service gets slower; watch it being tuned, proven and recorded. About six minutes."""
     from console.demo.chaos import VICTIMS
+    from console.demo.scenarios.registry import SCENARIOS
     from console.demo.show import Show
     from console.demo.stage import Stage
     from optimizers.factory import STRATEGIES
 
-    _known("--scenario", scenario, SCENARIOS)
+    _known("--scenario", scenario, tuple(SCENARIOS))
     _known("--via", via, WAYS)
     _known("--strategy", strategy, STRATEGIES)
     if chaos:
@@ -45,7 +46,7 @@ def demo(
     where = (directory or Path(f"trimtab-demo-{time.strftime('%H%M%S')}")).absolute()
     if where.exists() and any(where.iterdir()):
         raise Misconfigured(f"--dir {where} is not empty; name a new directory")
-    show = Show(Stage(where, scenario, strategy, seed, via), chaos)
+    show = Show(Stage(where, SCENARIOS[scenario](allow_restart=allow_restart), strategy, seed, via), chaos)
     result: dict[str, Any] = {}
     try:
         result = show.run()

@@ -16,9 +16,9 @@ from domain.ports import Actuator, Stamp
 from domain.space import Settings
 
 WINDOWS = 6
-SETTLE, LENGTH, LATE = 2.0, 4.0, 0.5
+LATE = 0.5
 RUN = "demo-final"
-PATIENCE = 60.0
+PATIENCE = 90.0
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ def measure(
             roles = {label: "original" if (i + number) % 2 == 0 else "kept" for i, label in enumerate(labels)}
             for label, role in roles.items():
                 _write(arms[label], original if role == "original" else kept)
-            start = time.time() + SETTLE
-            time.sleep(SETTLE + LENGTH + LATE)
+            start, length = time.time() + stage.scenario.settle, stage.scenario.window
+            time.sleep(stage.scenario.settle + length + LATE)
             for label, role in roles.items():
-                seen = stage.latencies(label, start, start + LENGTH)
+                seen = stage.latencies(label, start, start + length)
                 raw[role] += seen
-                windows.append(FinalWindow(label, role, start, start + LENGTH, len(seen), p95(seen)))
+                windows.append(FinalWindow(label, role, start, start + length, len(seen), p95(seen)))
             say(f"window {number + 1} of {WINDOWS}: original {_ms(windows, 'original')}, kept {_ms(windows, 'kept')}")
             for arm in arms.values():
                 arm.protect(RUN, time.time() + PATIENCE)

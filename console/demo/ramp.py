@@ -11,25 +11,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from console.demo.stage import ARMS, Stage, p95
+from console.demo.scenarios.base import ARMS
+from console.demo.stage import Stage, p95
 
-MODERATE = 60.0  # requests a second and arm
 SHARE = 0.85
-MOST_RATE = 1500.0
 LOOK_SECONDS = 4.0
-TOO_SLOW = 0.5  # p95 in seconds
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
 def saturating_rate(stage: Stage, say: Callable[[str], None]) -> float:
     """Requests a second and arm."""
-    stage.set_rate(MODERATE)
+    scenario = stage.scenario
+    stage.set_rate(scenario.moderate)
     time.sleep(1.0)
     served, busy = _look(stage)
-    cost = served / (len(ARMS) * MODERATE * LOOK_SECONDS)
+    cost = served / (len(ARMS) * scenario.moderate * LOOK_SECONDS)
     others = max(0.0, busy - served) / LOOK_SECONDS
-    share = min(1.0, (_cores() - others) / len(ARMS))
-    rate = min(MOST_RATE, SHARE * share / cost)
+    share = min(scenario.most_share(stage), (_cores() - others) / len(ARMS))
+    rate = min(scenario.most_rate, SHARE * share / cost)
     say(f"a request costs {1000 * cost:.2f} ms of CPU; an arm gets {share:.2f} of a core: about {rate:.0f} requests/s")
     for _ in range(4):
         stage.set_rate(rate)
@@ -38,7 +37,7 @@ def saturating_rate(stage: Stage, say: Callable[[str], None]) -> float:
         served, busy = _look(stage)
         slow = max(p95(stage.latencies(arm, start, start + LOOK_SECONDS - 0.5)) for arm in ARMS)
         used, idle = served / len(ARMS) / LOOK_SECONDS, _cores() - busy / LOOK_SECONDS
-        fits = slow < TOO_SLOW and used < SHARE * share * 1.08 and idle > 0.03 * _cores()
+        fits = slow < scenario.slow and used < SHARE * share * 1.08 and idle > 0.03 * _cores()
         say(f"{rate:.0f} requests/s and arm: {100 * used / share:.0f} % of what an arm gets, p95 {1000 * slow:.0f} ms")
         if fits:
             break
@@ -47,17 +46,26 @@ def saturating_rate(stage: Stage, say: Callable[[str], None]) -> float:
 
 
 def _look(stage: Stage) -> tuple[float, float]:
-    """CPU seconds of the arms' workers, and of the whole machine, over the next `LOOK_SECONDS`."""
-    workers = [pid for arm in ARMS for pid in stage.workers_of(arm)]
-    before, machine = sum(map(_cpu, workers)), _machine()
+    """CPU seconds of the arms' processes, and of the whole machine, over the next `LOOK_SECONDS`."""
+    before, machine = _serving(stage), _machine()
     time.sleep(LOOK_SECONDS)
-    return sum(map(_cpu, workers)) - before, _machine() - machine
+    after = _serving(stage)
+    served = sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
+    return served, _machine() - machine
+
+
+def _serving(stage: Stage) -> dict[int, float]:
+    """CPU seconds so far of each process that serves."""
+    return {pid: _cpu(pid) for arm in ARMS for pid in stage.scenario.pids(stage, arm)}
 
 
 def _cpu(pid: int) -> float:
-    stat = Path(f"/proc/{pid}/stat").read_text()
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0  # it ended meanwhile
     fields = stat[stat.rindex(")") + 2 :].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
+    return sum(map(int, fields[11:15])) / _TICK  # its own, and that of its children which have ended
 
 
 def _machine() -> float:

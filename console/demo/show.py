@@ -16,7 +16,8 @@ from rich.text import Text
 from console.demo.chaos import Chaos
 from console.demo.final import Final, measure
 from console.demo.ramp import saturating_rate
-from console.demo.stage import ARMS, Stage, p95
+from console.demo.scenarios.base import ARMS
+from console.demo.stage import Stage, p95
 from console.watch import told, view
 from console.wiring import Session
 from domain.errors import Transient, TrimtabError
@@ -25,7 +26,6 @@ from domain.ports import Actuator, Record, RunInfo, Stamp
 from domain.run import replay
 from domain.summary import Summary, summarise
 
-TARGET = "demo-site"
 HEALTHY_SHARE, HEALTHY_SECONDS, GROWTH_STEPS = 0.5, 16.0, 6
 ALARM = 1.3  # times the healthy p95
 MOST_GROWTH = 1.15  # times the rate that the ramp found
@@ -42,6 +42,7 @@ class Show:
         self.alert_p95 = math.nan
         self.closed = False
         self.session = Session(stage.policy)
+        self.target = stage.scenario.service
 
     def say(self, text: str) -> None:
         self.console.print(Text(f"{time.monotonic() - self.began:6.1f} s  {text}"))
@@ -50,7 +51,8 @@ class Show:
 
     def run(self) -> dict[str, Any]:
         """Everything, and the result as plain data."""
-        self.say(f"in {self.stage.directory}: two nginx, load, Prometheus, Alertmanager, Redis, controller, worker")
+        players = f"{self.stage.scenario.players}, load, Prometheus, Alertmanager, Redis, controller, worker"
+        self.say(f"in {self.stage.directory}: {players}")
         self.stage.write()
         self.stage.start_service()
         self.stage.start_trimtab()
@@ -58,7 +60,7 @@ class Show:
         self._regress(rate)
         info = self._signal(rate)
         records = self._follow(info.run)
-        summary = summarise(self.session.ledger.runs(target=TARGET)[0], records)
+        summary = summarise(self.session.ledger.runs(target=self.target)[0], records)
         resolved = self._resolved() if summary.outcome == "kept" else False
         final = self._final(summary) if summary.outcome == "kept" else None
         result = self._result(summary, final, resolved)
@@ -84,7 +86,7 @@ class Show:
         deadline = time.monotonic() + SIGNAL_SECONDS
         heard, growth = time.monotonic() + 4.0, 1.0
         while time.monotonic() < deadline:
-            runs = self.session.ledger.runs(target=TARGET)
+            runs = self.session.ledger.runs(target=self.target)
             if runs:
                 now = time.time()
                 self.alert_p95 = p95([x for arm in ARMS for x in self.stage.latencies(arm, now - 4.0, now - 0.5)])
@@ -152,7 +154,7 @@ class Show:
 
     @cached_property
     def arms(self) -> dict[str, Actuator]:
-        return dict(self.session.actuators(self.session.target(TARGET)))
+        return dict(self.session.actuators(self.session.target(self.target)))
 
     def _result(self, summary: Summary, final: Final | None, resolved: bool) -> dict[str, Any]:
         return {
@@ -178,7 +180,7 @@ class Show:
         outcome = result["outcome"]
         if self.chaos == "redis-gone":
             good = outcome == "restored"
-        elif self.stage.scenario == "null":
+        elif not self.stage.scenario.finds:
             good = outcome != "kept" and result["settings_before"] == result["settings_after"]
         else:
             good = outcome == "kept"
@@ -239,4 +241,5 @@ class Show:
 
     def stop(self) -> None:
         self.stage.processes.stop_all()
+        self.stage.scenario.stop(self.stage)
         sys.stderr.flush()

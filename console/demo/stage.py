@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import signal
 import sys
 import urllib.error
@@ -18,16 +17,7 @@ from typing import Any
 import yaml
 
 from console.demo.processes import Processes, free_port, listens
-from console.demo.site import build
-from domain.errors import Misconfigured
-
-ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "nginx"
-ARMS = ("a", "b")
-SERVICE = "demo-site"
-SEARCHED = "{preset: nginx-static, consent: [nginx.access_log, nginx.gzip_buffers, nginx.tcp_nodelay]}"
-INERT = "{preset: nginx-inert}"
-P95 = 'histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{service="demo-site"}[5s])))'
+from console.demo.scenarios.base import ARMS, EXAMPLES, ROOT, Scenario, fill, program
 
 
 @dataclass
@@ -35,7 +25,7 @@ class Stage:
     """Directories, ports and processes of one demo."""
 
     directory: Path
-    scenario: str
+    scenario: Scenario
     strategy: str
     seed: int
     via: str
@@ -43,11 +33,12 @@ class Stage:
     token: str = ""
 
     def __post_init__(self) -> None:
-        names = ("redis", "prometheus", "alertmanager", "controller", "load", *ARMS)
+        names = ("redis", "prometheus", "alertmanager", "controller", "load", *self.scenario.ports())
         self.ports = {name: free_port() for name in names}
         self.token = secrets.token_hex(24)
         self.programs = {
-            name: _program(name) for name in ("nginx", "redis-server", "prometheus", "prometheus-alertmanager")
+            name: program(name, self.scenario.name)
+            for name in ("redis-server", "prometheus", "prometheus-alertmanager")
         }
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.processes = Processes(
@@ -73,41 +64,32 @@ class Stage:
     def write(self) -> None:
         """All files but the alert rule, whose threshold is measured first."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "paths.txt").write_text(build(self.directory / "site"))
-        user = "user root;\n" if os.geteuid() == 0 else ""
-        for arm in ARMS:
-            root = self.directory / arm
-            (root / "tmp").mkdir(parents=True, exist_ok=True)
-            fill = {"root": root, "port": self.ports[arm], "site": self.directory / "site", "user": user}
-            for name in ("nginx.conf", "tuned.conf"):
-                (root / name).write_text((EXAMPLE / name).read_text().format(**fill))
+        self.scenario.write(self)
         tokens = self.directory / "tokens"
         tokens.touch(mode=0o600)
         tokens.write_text(self.token + "\n")
-        self.policy.write_text(
-            (EXAMPLE / "trimtab.yaml")
-            .read_text()
-            .format(
-                **self.ports,
-                root=self.directory,
-                nginx=self.programs["nginx"],
-                watch="true" if self.via == "watcher" else "false",
-                parameters=INERT if self.scenario == "null" else SEARCHED,
-                strategy=self.strategy,
-            )
-        )
+        values: dict[str, object] = {
+            **self.ports,
+            "root": self.directory,
+            "watch": "true" if self.via == "watcher" else "false",
+            "strategy": self.strategy,
+            **self.scenario.policy(self),
+        }
+        fill(EXAMPLES / self.scenario.example / "trimtab.yaml", self.policy, values)
         _yaml(self.directory / "prometheus.yml", self._prometheus())
         _yaml(self.directory / "alertmanager.yml", self._alertmanager())
         _yaml(self.directory / "rules.yml", {"groups": []})
 
     def write_rule(self, threshold: float) -> None:
         """The alert: p95 of both arms above `threshold` seconds."""
+        service = self.scenario.service
+        buckets = f'rate({self.scenario.histogram}_bucket{{service="{service}"}}[5s])'
         rule = {
             "alert": "HighLatency",
-            "expr": f"{P95} > {threshold:.6f}",
+            "expr": f"histogram_quantile(0.95, sum by (le) ({buckets})) > {threshold:.6f}",
             "for": "2s",
-            "labels": {"service": SERVICE, "severity": "page"},
-            "annotations": {"summary": f"p95 of {SERVICE} is above {1000 * threshold:.1f} ms"},
+            "labels": {"service": service, "severity": "page"},
+            "annotations": {"summary": f"p95 of {service} is above {1000 * threshold:.1f} ms"},
         }
         _yaml(self.directory / "rules.yml", {"groups": [{"name": "demo", "interval": "1s", "rules": [rule]}]})
         self.processes.send("prometheus", signal.SIGHUP)
@@ -148,14 +130,12 @@ class Stage:
     # --- starting ----------------------------------------------------------------------------------------------------
 
     def start_service(self) -> None:
-        """The site on two arms, the load, Prometheus: the world as it was before anybody tuned it."""
-        for arm in ARMS:
-            root = self.directory / arm
-            command = [self.programs["nginx"], "-c", str(root / "nginx.conf"), "-p", str(root)]
-            self.processes.start(f"nginx-{arm}", command, listens(self.ports[arm]))
-        arms = [part for arm in ARMS for part in ("--arm", f"{arm}=http://127.0.0.1:{self.ports[arm]}")]
-        load = [sys.executable, "-m", "adapters.load.open_loop", *arms, "--paths", "paths.txt", "--rate", "20"]
-        load += ["--service", SERVICE, "--seed", str(self.seed), "--listen", f"127.0.0.1:{self.ports['load']}"]
+        """The service on two arms, the load, Prometheus: the world as it was before anybody tuned it."""
+        self.scenario.start(self)
+        arms = [part for arm in ARMS for part in ("--arm", f"{arm}={self.scenario.address(self, arm)}")]
+        load = [sys.executable, "-m", "adapters.load.open_loop", *arms, "--paths", "requests.txt"]
+        load += ["--rate", f"{self.scenario.moderate / 3:g}", "--service", self.scenario.service]
+        load += ["--seed", str(self.seed), "--listen", f"127.0.0.1:{self.ports['load']}"]
         self.processes.start("load", load, listens(self.ports["load"]))
         self.processes.start(
             "prometheus",
@@ -220,17 +200,6 @@ class Stage:
         except (OSError, ValueError, KeyError):
             return True  # nobody can say; an alert that cannot be seen has not resolved
         return any(alert["state"] == "firing" for alert in alerts)
-
-    def workers_of(self, arm: str) -> list[int]:
-        master = self.processes.pid(f"nginx-{arm}")
-        return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
-
-
-def _program(name: str) -> str:
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if found is None:
-        raise Misconfigured(f"{name} is not installed; run `make demo`, or: apt-get install {name}")
-    return found
 
 
 def _yaml(path: Path, data: Mapping[str, Any]) -> None:

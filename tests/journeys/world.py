@@ -26,6 +26,7 @@ from workers.advance import Ports, advance
 
 START = 1_000_000.0
 ORIGINAL: Settings = {"level": 6}
+NOTHING = Examination("none", "nobody asked")
 SMALL = replace(
     QUICK,
     name="small",
@@ -162,7 +163,7 @@ class World:
     noise: float = 0.05
     skew: float = 0.0
     blind: Callable[[str, float], bool] = lambda arm, at: False
-    examination: Examination = Examination("none", "nobody asked")
+    examination: Examination = NOTHING
 
     def __post_init__(self) -> None:
         self.clock = SimClock()
