@@ -20,6 +20,7 @@ from domain.target import Arm
 
 CHANNELS = ("JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS", "JAVA_OPTS")
 ARGUMENTS = "TRIMTAB_JVM_OPTIONS"  # holds the content of an argument file
+HEADER = f"# Written by Trimtab before each start of the JVM; the text is {ARGUMENTS}"
 READS_AT_START = frozenset({"docker.cpus", "docker.cpuset_cpus", "docker.memory"})
 JCMD_SECONDS = 10.0
 ATTACH_SECONDS = 5.0  # that a JVM may take after its start until it can be asked
@@ -55,6 +56,8 @@ class Jvm:
     # --- the layer ---------------------------------------------------------------------------------------------------
 
     def stored(self, variables: Mapping[str, str]) -> dict[str, Value]:
+        if self._file is not None and not self._own(self._file):
+            raise Misconfigured(f"{self._file} holds options of its owner; move them to {ARGUMENTS} and remove it")
         return self._flags.stored(self._options(variables), self._variable)
 
     def variables(self, settings: Settings, present: Mapping[str, str]) -> dict[str, str | None]:
@@ -67,14 +70,8 @@ class Jvm:
     def prepare(self, variables: Mapping[str, str]) -> None:
         if self._file is None:
             return
-        header = "# Written by Trimtab before each start of the JVM; the text is " + ARGUMENTS
         try:
-            present = self._file.read_text() if self._file.exists() else ""
-            if present.strip() and not present.startswith(header):
-                raise Misconfigured(f"{self._file} holds options of its owner; move them to {ARGUMENTS}")
-            text = "\n".join([header, *self._options(variables)]) + "\n"
-            if text != present:
-                replace_text(self._file, text)
+            replace_text(self._file, "\n".join([HEADER, *self._options(variables)]) + "\n")
         except OSError as error:
             raise Misconfigured(f"{self._file} cannot be written: {error}") from error
 
@@ -100,6 +97,12 @@ class Jvm:
 
     def _options(self, variables: Mapping[str, str]) -> list[str]:
         return options.split(variables.get(self._variable, ""), self._variable)
+
+    def _own(self, file: Path) -> bool:
+        try:
+            return not file.exists() or file.read_text().startswith(HEADER)
+        except (OSError, UnicodeDecodeError):
+            return False
 
     def _seen(self) -> dict[str, str]:
         """The flags in force. Those that are not manageable never change in a running JVM: they are asked for once."""
