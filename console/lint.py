@@ -78,7 +78,7 @@ def lint(
     found = linter.lint(reading.parts, facts)
     _print(found, form)
     if reading.skipped:
-        say(f"{len(reading.skipped)} files of other kinds were left out")
+        say(f"left out: {len(reading.skipped)} of other kinds")
     bad = [each for each in found if at_least(each.severity, fail_on.value)]
     told = f"{_count(found)} in {len(reading.files)} {'file' if len(reading.files) == 1 else 'files'}"
     if bad:

@@ -33,13 +33,15 @@ def check(parts: Sequence[Part], pools: Sequence[Pool], facts: Facts) -> Iterato
 
 
 def hosts(parts: Iterable[Part]) -> frozenset[str]:
-    """The host names that the files define: services of a cluster and of compose files."""
+    """The host names that the files define: services of a cluster and of compose files, upstreams of nginx."""
     names: set[str] = set()
     for part in parts:
         if isinstance(part, Hosts):
             names |= part.names
         elif isinstance(part, Manifest) and part.kind == "Service":
             names.add(part.name)
+        elif isinstance(part, Nginx):
+            names.update(each.args[0] for each in nginx.find(part, "upstream") if each.args)
     return frozenset(names)
 
 

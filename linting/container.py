@@ -14,7 +14,7 @@ _PROGRAMS = frozenset(  # names of programs for which there is no official image
     {"stress-ng", "stress", "iperf", "iperf3", "valgrind", "htop", "iotop", "iftop", "nethogs", "perf", "ping", "nc"}
     | {"fio", "sysbench", "wrk", "hey", "ab", "strace", "tcpdump", "top", "dstat", "netstat"}
 )
-_UNMAINTAINED = frozenset({"vish/stress", "polinux/stress", "progrium/stress"})
+_EXERCISES = frozenset({"vish/stress", "polinux/stress"})
 _WORKERS = frozenset({"nginx", "nginxinc/nginx-unprivileged", "bitnami/nginx"})
 _AUTOTUNE = "NGINX_ENTRYPOINT_WORKER_PROCESSES_AUTOTUNE"
 _SLOWEST_BYTES, _FEWEST_IO = 8 * 1024**2, 500  # a second; below these even start-up and logs wait
@@ -66,7 +66,7 @@ def _image(container: Container) -> Iterator[Finding]:
         use = " ".join([name, *container.command[:1]])  # the same program may stand in several rows
         yield rules.IMAGE_IS_PROGRAM.at(container.place, f"image {container.image}", name=use if use in known else name)
         return
-    if name in _UNMAINTAINED:
+    if name in _EXERCISES:
         yield rules.IMAGE_OUTDATED.at(container.place, f"image {container.image}")
     elif container.pinned and name and name != "scratch" and tag in ("", "latest") and "{" not in name:
         yield rules.IMAGE_LATEST.at(container.place, f"image {container.image}")

@@ -57,8 +57,9 @@ def check(container: Container, facts: Facts) -> Iterator[Finding]:
 def _channel(container: Container) -> Iterator[Finding]:
     if _READ_BY_START_SCRIPT.search(container.image):
         return
+    command = " ".join(container.command)
     for variable in container.environment:
-        if variable.name in UNREAD and "-X" in variable.value:
+        if variable.name in UNREAD and "-X" in variable.value and f"${variable.name}" not in command.replace("{", ""):
             yield rules.JVM_CHANNEL.at(variable.place, f"{variable.name}={_cut(variable.value)}")
 
 

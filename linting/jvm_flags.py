@@ -12,6 +12,7 @@ from linting.parts import Container
 
 READ = ("JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS")
 UNREAD = ("JAVA_OPTS", "JAVA_OPTIONS", "JVM_OPTS")
+_SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _SHORT = {"-Xmx": "MaxHeapSize", "-Xms": "InitialHeapSize", "-Xmn": "MaxNewSize"}
 _ADVANCED = re.compile(r"-XX:(?:([-+])([A-Za-z0-9]+)|([A-Za-z0-9]+)=(.*))")
 
@@ -33,9 +34,17 @@ def flags(container: Container) -> tuple[Flag, ...]:
     for variable in container.environment:
         if variable.name in (*READ, *UNREAD, "CATALINA_OPTS"):
             found += _flags(shell.words(variable.value), variable.place)
-    if any(word.rpartition("/")[2] == "java" for word in container.command):
-        found += _flags(container.command, container.place)
+    words = _command(container.command)
+    if any(word.rpartition("/")[2] == "java" for word in words):
+        found += _flags(words, container.place)
     return tuple(found)
+
+
+def _command(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a command, those of `sh -c "..."` too."""
+    if len(words) > 2 and words[0].rpartition("/")[2] in _SHELLS and words[1].endswith("c"):
+        return shell.words(words[2])
+    return words
 
 
 def _flags(words: tuple[str, ...], place: Place) -> Iterator[Flag]:

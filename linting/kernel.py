@@ -8,7 +8,7 @@ from domain.space import Value
 from linting import parameters, rules_cluster
 from linting import rules_kernel as rules
 from linting.facts import Fact, Facts
-from linting.finding import Finding, Place
+from linting.finding import NOTE, Finding, Place
 from linting.parts import Kernel, Setting
 
 _BOOK = parameters.Rulebook(rules.BOUNDS, rules.DEFAULT, rules.OLD_DEFAULT)
@@ -20,6 +20,10 @@ _LEAST = {  # below this the line makes something smaller, whatever the node; No
     "net.core.somaxconn": None,
     "net.core.netdev_max_backlog": None,
     "net.netfilter.nf_conntrack_max": 131072,  # the least that kube-proxy sets
+}
+_NOT_TCP = {
+    "net.core.rmem_default": " TCP does not use it: its windows start at the second value of net.ipv4.tcp_rmem.",
+    "net.core.wmem_default": " TCP does not use it: its buffers start at the second value of net.ipv4.tcp_wmem.",
 }
 _RATIOS = ("vm.dirty_background_ratio", "vm.dirty_ratio")
 _LEAST_DIRTY = 5  # percent
@@ -52,12 +56,8 @@ def _one(fact: Fact, value: Value | None, setting: Setting) -> Iterator[Finding]
         return
     if _lowers(fact, value):
         least = _LEAST[fact.name] or fact.default
-        yield rules.LOWERS.at(
-            setting.place,
-            seen,
-            name=fact.name,
-            why=f"The value is {value}, and without the line it is {least} or more.",
-        )
+        told = f"The value is {value}, and without the line it is {least} or more.{_NOT_TCP.get(fact.name, '')}"
+        yield rules.LOWERS.at(setting.place, seen, name=fact.name, why=told)
         return
     found = [
         each
@@ -70,7 +70,8 @@ def _one(fact: Fact, value: Value | None, setting: Setting) -> Iterator[Finding]
     if fact.name == "vm.dirty_ratio" and isinstance(value, int | float) and value < _LEAST_DIRTY:
         yield rules.DIRTY_RATIO.at(setting.place, seen)
     elif fact.policy == "guard":
-        yield rules.GUARDED.at(setting.place, seen, name=fact.name, why=fact.note)
+        severity = NOTE if isinstance(fact.default, str) else None  # nobody here knows what it was before
+        yield rules.GUARDED.at(setting.place, seen, name=fact.name, why=fact.note, severity=severity)
 
 
 def _lowers(fact: Fact, value: Value) -> bool:

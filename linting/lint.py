@@ -66,6 +66,9 @@ def lint(parts: Sequence[Part], facts: Facts) -> tuple[Finding, ...]:
                 found += commands.check(part, facts)
     for each in _containers(parts):
         found += _container(each, facts)
+        server = postgresql.from_command(each)
+        if server is not None:
+            found += postgresql.check(server, facts, guarded)
     for settings in _by_file(parts):
         found += kernel.check(settings, facts)
     for module in modules:

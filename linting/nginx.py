@@ -117,6 +117,7 @@ def _includes(directives: list[Directive]) -> bool:
 
 def _upstreams(directives: list[Directive], facts: Facts, known: Known) -> Iterator[Finding]:
     upstreams = {each.args[0]: each for each in directives if each.name == "upstream" and each.args and each.block}
+    complete = any(each.name == "http" for each in directives) and not _includes(directives)  # no upstream elsewhere
     version = tuple(int(part) for part in re.findall(r"[0-9]+", facts.version("nginx")))
     for upstream in upstreams.values():
         block = upstream.block or ()
@@ -135,7 +136,8 @@ def _upstreams(directives: list[Directive], facts: Facts, known: Known) -> Itera
             continue
         upstream_of = upstreams.get(match[1])
         if upstream_of is None:
-            yield from _name(match[1], directive, known)
+            if complete:
+                yield from _name(match[1], directive, known)
         elif version < _KEEPALIVE_SINCE and not any(each.name == "keepalive" for each in upstream_of.block or ()):
             seen = f"proxy_pass {directive.args[0]}, and upstream {match[1]} keeps no connection"
             yield rules.NGINX_UPSTREAM_KEEPALIVE.at(directive.place, seen)

@@ -10,11 +10,14 @@ from linting import parameters, postgresql_names, quantity, rules_cluster
 from linting import rules_server as rules
 from linting.facts import Fact, Facts
 from linting.finding import Finding, Place
-from linting.parts import Postgresql, Setting
+from linting.parts import Container, Postgresql, Setting
 
 _BOOK = parameters.Rulebook(rules.PG_BOUNDS, rules.PG_DEFAULT, rules.PG_OLD_DEFAULT)
 _TRUE = frozenset({"on", "true", "yes", "1", "t", "y", "tr", "tru", "ye"})
 _FALSE = frozenset({"off", "false", "no", "0", "f", "n", "of", "fa", "fal", "fals"})
+_SWITCHES = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}  # in enumerations
+_OLD_NAMES = {"archive": "replica", "hot_standby": "replica"}  # of wal_level, still taken
+_IMAGES = frozenset({"postgres", "postgresql"})
 _LOGGING = ("log_statement", "log_duration", "log_min_duration_statement")
 
 
@@ -41,6 +44,22 @@ def check(part: Postgresql, facts: Facts, guarded: bool) -> Iterator[Finding]:
         yield from _listen(last)
     yield from _logging(last, given)
     yield from parameters.broken("postgresql", given, facts, rules.PG_RELATION)
+
+
+def from_command(container: Container) -> Postgresql | None:
+    """The parameters that the command line of a server sets: `-c name=value` or `--name=value`."""
+    image = container.image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    if image not in _IMAGES and "postgres" not in container.command[:1]:
+        return None
+    settings: list[Setting] = []
+    words = list(container.command)
+    while words:
+        word = words.pop(0)
+        text = words.pop(0) if word == "-c" and words else word[2:] if word.startswith(("-c", "--")) else ""
+        name, equals, value = text.partition("=")
+        if equals and name:
+            settings.append(Setting(name.replace("-", "_").lower(), value, container.place))
+    return Postgresql(tuple(settings)) if settings else None
 
 
 def _unknown(setting: Setting, version: int, names: frozenset[str]) -> Finding:
@@ -70,9 +89,9 @@ def _value(fact: Fact, raw: str) -> Value | None:
         return True if lower in _TRUE else False if lower in _FALSE else None
     if fact.type == "enum":
         choices = [str(each) for each in fact.choices]
-        if lower not in choices and "on" in choices and lower in _TRUE | _FALSE:
-            return "on" if lower in _TRUE else "off"
-        return lower
+        if "on" in choices and lower in _SWITCHES:
+            return _SWITCHES[lower]
+        return _OLD_NAMES.get(lower, lower) if fact.name == "wal_level" else lower
     if fact.type in ("string", "list"):
         return text
     if fact.unit == "bytes":

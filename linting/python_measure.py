@@ -100,15 +100,15 @@ def _wraps(function: Function, module: Module) -> Iterator[Finding]:
 def _rate(function: Function, module: Module) -> Iterator[Finding]:
     """len(results) / duration, where duration is an argument of the function or of the class's __init__."""
     asked = {arg.arg for arg in (*function.args.args, *function.args.kwonlyargs)}
-    for owner in module.classes:
-        made = methods(owner).get("__init__")
-        if made is not None and function in owner.body:
-            names = {arg.arg for arg in made.args.args}
-            asked |= {
-                f"self.{attribute_of_self(target)}"
-                for target, value in assignments(made)
-                if isinstance(value, ast.Name) and value.id in names and attribute_of_self(target)
-            }
+    owner = module.owners.get(function)
+    made = methods(owner).get("__init__") if owner is not None else None
+    if made is not None:
+        names = {arg.arg for arg in made.args.args}
+        asked |= {
+            f"self.{attribute_of_self(target)}"
+            for target, value in assignments(made)
+            if isinstance(value, ast.Name) and value.id in names and attribute_of_self(target)
+        }
     for node in own(function):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.left, ast.Call):
             divisor = ast.unparse(node.right)

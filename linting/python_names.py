@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from linting.finding import Place
@@ -16,13 +16,16 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 @dataclass(frozen=True, slots=True)
 class Module:
     """A source with the names that it imports (`{'redis': 'redis.asyncio'}` after `import redis.asyncio as redis`), and
-    all its nodes, functions and classes, the outer ones first."""
+    all its nodes, functions and classes, the outer ones first. `bases` are the names that a class inherits from,
+    `owners` the classes of methods."""
 
     source: Source
     imports: dict[str, str]
     nodes: tuple[ast.AST, ...] = field(repr=False)
     functions: tuple[Function, ...] = field(repr=False)
     classes: tuple[ast.ClassDef, ...] = field(repr=False)
+    bases: frozenset[str]
+    owners: Mapping[ast.AST, ast.ClassDef] = field(repr=False)
 
     def place(self, node: ast.expr | ast.stmt | ast.excepthandler) -> Place:
         return Place(self.source.file, node.lineno)
@@ -56,7 +59,16 @@ def module(source: Source) -> Module:
             for alias in node.names:
                 imports[alias.asname or alias.name] = f"{node.module}.{alias.name}"
     functions = tuple(node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return Module(source, imports, nodes, functions, tuple(node for node in nodes if isinstance(node, ast.ClassDef)))
+    classes = tuple(node for node in nodes if isinstance(node, ast.ClassDef))
+    return Module(
+        source,
+        imports,
+        nodes,
+        functions,
+        classes,
+        bases=frozenset(base.id for each in classes for base in each.bases if isinstance(base, ast.Name)),
+        owners={method: each for each in classes for method in each.body},
+    )
 
 
 def own(function: Function) -> Iterator[ast.AST]:
@@ -114,7 +126,6 @@ def stands_alone(owner: ast.ClassDef, within: Module) -> bool:
         return False
     if "__init__" not in methods(owner) or re.search(r"Mixin|Base|Abstract|Interface", owner.name):
         return False
-    names = {base.id for each in within.classes for base in each.bases if isinstance(base, ast.Name)}
-    return owner.name not in names and not any(
+    return owner.name not in within.bases and not any(
         isinstance(call.func, ast.Name) and call.func.id in ("setattr", "vars") for call in calls(owner)
     )

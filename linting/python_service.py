@@ -55,11 +55,12 @@ def check(module: Module, facts: Facts) -> Iterator[Finding]:
     yield from _unreleased(module)
     yield from _warmup(module)
     yield from _undefined(module)
+    only_none = _only_none(module)
     for owner in module.classes:
         if stands_alone(owner, module):
             yield from _missing_methods(owner, module)
             yield from _empty_methods(owner, module)
-            yield from _never_set(owner, module)
+            yield from _never_set(owner, module, only_none)
 
 
 def pools(module: Module) -> Iterator[Pool]:
@@ -234,24 +235,26 @@ def _is_empty(function: Function) -> bool:
     )
 
 
-def _never_set(owner: ast.ClassDef, module: Module) -> Iterator[Finding]:
-    """Attributes that are only ever None, where a condition asks for them."""
-    values: dict[str, list[ast.expr]] = {}
-    for target, value in assignments(module.source.tree):
-        if isinstance(target, ast.Attribute):
-            values.setdefault(target.attr, []).append(value)
-    others = {
-        node.attr
-        for node in module.nodes
-        if isinstance(node, ast.AugAssign | ast.For | ast.AsyncFor | ast.NamedExpr)
-        for node in ast.walk(node.target)
-        if isinstance(node, ast.Attribute)
+def _only_none(module: Module) -> frozenset[str]:
+    """The names of attributes that a module sets to None and to nothing else."""
+    nothing = {
+        id(target)
+        for target, value in assignments(module.source.tree)
+        if isinstance(value, ast.Constant) and value.value is None
     }
+    stored: dict[str, list[int]] = {}
+    for node in module.nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            stored.setdefault(node.attr, []).append(id(node))
+    return frozenset(name for name, places in stored.items() if nothing.issuperset(places))
+
+
+def _never_set(owner: ast.ClassDef, module: Module, only_none: frozenset[str]) -> Iterator[Finding]:
+    """Conditions on attributes that are only ever None."""
     for node in ast.walk(owner):
         if not isinstance(node, ast.If | ast.While):
             continue
         test = node.test.left if isinstance(node.test, ast.Compare) and len(node.test.ops) == 1 else node.test
         name = attribute_of_self(test)
-        given = values.get(name, [])
-        if given and name not in others and all(isinstance(v, ast.Constant) and v.value is None for v in given):
+        if name in only_none:
             yield rules.NEVER_SET.at(module.place(node), f"if self.{name}, which is only ever None", name=name)

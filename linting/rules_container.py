@@ -62,10 +62,10 @@ IPERF_ENDLESS = Rule(
 IMAGE_OUTDATED = Rule(
     "docker-image-outdated",
     WARNING,
-    "An image that nobody maintains",
-    "It was made for an example years ago and gets no security fixes; its load resembles no real service.",
+    "An image that was made for an example",
+    "It is an exercise of the Kubernetes documentation from years ago, and its load resembles no real service.",
     "Use the real service under a load generator.",
-    "registry pages of the image",
+    "Kubernetes documentation, assign CPU and memory resources",
     ("S2.1-07",),
 )
 IMAGE_LATEST = Rule(
@@ -236,8 +236,8 @@ TOO_FEW = Rule(
     "load-too-few",
     WARNING,
     "A benchmark of few requests",
-    "A thousand requests last a second or less: what is reported is warm-up and noise, and the 99th percentile rests "
-    "on ten of them.",
+    "They last a second or two: what is reported is warm-up and noise, and the 99th percentile of a thousand rests on "
+    "ten of them.",
     "Measure for minutes, repeat, and report the spread.",
     "of 1000 samples, ten lie above the 99th percentile",
     guide_by_name={"ab": ("S8.3-02",), "hey": ("S8.3-03",)},

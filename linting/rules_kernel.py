@@ -95,7 +95,7 @@ SCHED_DOMAIN = Rule(
     ERROR,
     "Scheduling domains are written through /proc",
     "The directory was removed in Linux 5.13, and its successor in debugfs is read-only. On an older kernel the number "
-    "replaces the whole bit mask of the domain, which switches load balancing off.",
+    "replaces the whole bit mask of the domain.",
     "Remove the line; keep work on chosen cores with cpusets.",
     "Linux commit 3b87f136f8fc; absent on Linux 6.18 (measured)",
     ("S2.2-03",),

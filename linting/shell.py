@@ -19,6 +19,7 @@ _SUBSTITUTION = re.compile(r"\$\([^()`]*\)|`[^`]*`")
 _DESCRIPTOR = re.compile(r"(?<=\s)[0-9](?=[<>])")
 _LONGEST = 50  # lines that one quoted text may span; beyond that the quote was never closed
 _PREFIXES = frozenset({"sudo", "exec", "time", "nohup", "command", "then", "do", "else", "!", "{"})
+_SUDO_VALUES = frozenset({"-u", "-g", "-h", "-p", "-C", "-D", "-R", "-T", "--user", "--group", "--host", "--chdir"})
 _SEPARATORS = frozenset({";", "&", "|", "(", ")"})
 
 
@@ -47,15 +48,15 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def _logical_lines(text: str, first: int) -> Iterator[tuple[int, str]]:
-    lines = text.split("\n")
+    numbers, lines = _joined(text, first)
     at = 0
     while at < len(lines):
         start, logical = at, lines[at]
         at += 1
-        while at < len(lines) and at - start < _LONGEST and _goes_on(logical):
-            logical = logical[:-1] + " " + lines[at] if logical.endswith("\\") else logical + "\n" + lines[at]
+        while at < len(lines) and at - start < _LONGEST and _quote_is_open(logical):
+            logical += "\n" + lines[at]
             at += 1
-        if _goes_on(logical) and at - start > 1:
+        if _quote_is_open(logical):
             at = start + 1  # a quote that never closes concerns its own line only
             continue
         document = _HEREDOC.search(logical)
@@ -65,11 +66,29 @@ def _logical_lines(text: str, first: int) -> Iterator[tuple[int, str]]:
                 at += 1
             at += 1
         if logical.strip() and not logical.lstrip().startswith("#"):
-            yield first + start, logical
+            yield numbers[start], logical
 
 
-def _goes_on(line: str) -> bool:
-    """Whether a quote is open at the end, or a backslash stands there."""
+def _joined(text: str, first: int) -> tuple[list[int], list[str]]:
+    """The lines with those that end in a backslash joined to their next one, and the number of each."""
+    numbers: list[int] = []
+    lines: list[str] = []
+    held: list[str] = []
+    for number, line in enumerate(text.split("\n"), first):
+        if not held:
+            numbers.append(number)
+        if line.endswith("\\") and not line.endswith("\\\\"):
+            held.append(line[:-1])
+            continue
+        lines.append(" ".join([*held, line]))
+        held = []
+    if held:
+        lines.append(" ".join(held))
+    return numbers, lines
+
+
+def _quote_is_open(line: str) -> bool:
+    """Whether a quote is open at the end."""
     quote, place = "", 0
     while place < len(line):
         char = line[place]
@@ -85,7 +104,7 @@ def _goes_on(line: str) -> bool:
                 return False
             place = newline
         place += 1
-    return bool(quote) or place > len(line)
+    return bool(quote)
 
 
 def _split(tokens: list[str], place: Place) -> Iterator[Command]:
@@ -120,7 +139,10 @@ def _command(words: list[str], writes: tuple[str, ...], place: Place) -> Command
             environment.append(Setting(assignment[1], assignment[2], place))
         elif rest[0] not in (*_PREFIXES, "env", "export"):
             break
-        rest.pop(0)
+        prefix = rest.pop(0)
+        while prefix == "sudo" and rest and rest[0].startswith("-"):
+            if rest.pop(0) in _SUDO_VALUES and rest:
+                rest.pop(0)
     if not rest and not environment:
         return None
     return Command(tuple(rest), tuple(environment), writes, place)
