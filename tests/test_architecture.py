@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ["adapters", "catalogue", "console", "controller", "detectors", "domain", "optimizers", "workers"]
+ROOMS = [
+    "adapters",
+    "catalogue",
+    "console",
+    "controller",
+    "detectors",
+    "diagnosis",
+    "domain",
+    "linting",
+    "optimizers",
+    "workers",
+]
 ROOT = Path(__file__).parents[1]
 
 
