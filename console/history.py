@@ -50,6 +50,7 @@ COLUMNS = (
     Column("signal", "signal", lambda signal: signal["kind"]),
     Column("outcome", "outcome", lambda value: value or "open"),
     Column("reason", "reason", table=False),
+    Column("diagnosis", "diagnosis", table=False),
     Column("trials", "trials", right=True),
     Column("windows", "windows", table=False),
     Column("verdicts", "gates", ", ".join),

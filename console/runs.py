@@ -209,6 +209,8 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
         ("opened", f"{short_time(when(summary.opened))} UTC"),
         ("outcome", f"{summary.outcome}: {summary.reason}" if summary.outcome else "open"),
     ]
+    if summary.diagnosis is not None:
+        facts.append(("diagnosis", "; ".join((summary.diagnosis.headline, *summary.diagnosis.evidence))))
     if summary.seconds is not None:
         facts.append(("took", f"{summary.seconds:.0f} s, {summary.trials} trials, {summary.windows} windows"))
     for gate in summary.gates:

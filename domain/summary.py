@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from domain.events import (
     Closed,
+    Diagnosed,
     Event,
     GateOpened,
     HeldBack,
@@ -28,7 +29,9 @@ from domain.state import same
 
 _READ = frozenset(
     kind.__name__
-    for kind in (Opened, Imaged, Proposed, GateOpened, Judged, Promoted, Restored, Watched, HeldBack, Closed)
+    for kind in (
+        Opened, Imaged, Diagnosed, Proposed, GateOpened, Judged, Promoted, Restored, Watched, HeldBack, Closed
+    )
 )  # fmt: skip
 
 
@@ -83,6 +86,7 @@ class Summary:
     outcome: str
     reason: str = ""
     signal: Noticed | None = None
+    diagnosis: Diagnosed | None = None
     mode: str = ""
     strategy: str = ""
     profile: str = ""
@@ -142,6 +146,7 @@ class _Seen:
         self.began = info.opened
         self.ended = info.closed
         self.before: Imaged | None = None
+        self.diagnosed: Diagnosed | None = None
         self.trials = 0
         self.gates: dict[int, GateResult] = {}
         self.promoted: Settings | None = None
@@ -155,6 +160,8 @@ class _Seen:
                 self.opened, self.began = event, time
             case Imaged():
                 self.before = event
+            case Diagnosed():
+                self.diagnosed = event
             case Proposed():
                 self.trials += 1
             case GateOpened():
@@ -188,6 +195,7 @@ class _Seen:
             outcome=outcome,
             reason=self.closed.reason if self.closed else "",
             signal=Noticed(opened.signal.kind, opened.signal.summary, opened.signal.id) if opened else None,
+            diagnosis=self.diagnosed,
             mode=opened.target.mode if opened else "",
             strategy=opened.target.strategy if opened else "",
             profile=opened.target.profile.name if opened else "",
