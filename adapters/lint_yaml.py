@@ -61,7 +61,8 @@ def block_start(tree: Tree, text: str) -> int | None:
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
     """The documents with their first line; those without content are left out."""
-    first, held = 1, []
+    first = 1
+    held: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         if _SEPARATOR.match(line):
             if any(_says_something(each) for each in held):
@@ -86,7 +87,8 @@ def _check_size(text: str) -> None:
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             depth += 1
             if depth > _DEEPEST:
-                raise Misconfigured(f"line {event.start_mark.line + 1}, column 1: nested deeper than {_DEEPEST}")
+                line = event.start_mark.line + 1 if event.start_mark is not None else 1
+                raise Misconfigured(f"line {line}, column 1: nested deeper than {_DEEPEST}")
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             depth -= 1
         elif isinstance(event, yaml.AliasEvent):

@@ -99,7 +99,7 @@ def _profile(raw: model.Target) -> Profile:
     profile = PROFILES[raw.measure.profile]
     if raw.measure.warm_up is not None:
         profile = replace(profile, warm_up=raw.measure.warm_up)
-    if raw.measure.design == "interleave" and "postgresql" in raw.actuator.kind:
+    if "postgresql" in raw.actuator.kind.split("+"):
         profile = replace(profile, settle=max(profile.settle, AFTER_A_RELOAD))
     return profile
 

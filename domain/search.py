@@ -12,7 +12,7 @@ from domain.events import Advised, Proposed
 from domain.formula import parse, substitute
 from domain.ports import Advice, Observation, Request
 from domain.screening import noise
-from domain.space import SearchSpace, Settings
+from domain.space import SearchSpace, Settings, inside
 from domain.space import same as same_value
 from domain.state import Run, same
 
@@ -26,10 +26,11 @@ def request(run: Run) -> Request:
     number = len(run.trials) + len(run.gates)
     seed = int(hashlib.sha256(f"{run.opened.seed}/{number}".encode()).hexdigest()[:8], 16)
     names = focus(run)
+    space = narrowed(run.target.space, names, run.original)
     return Request(
-        space=narrowed(run.target.space, names, run.original),
-        history=tuple(replace(seen, settings=_only(seen.settings, names)) for seen in observations(run)),
-        incumbent=_only(run.incumbent, names),
+        space=space,
+        history=tuple(replace(seen, settings=inside(space, seen.settings)) for seen in observations(run)),
+        incumbent=inside(space, run.incumbent),
         seed=seed,
         n=1,
         budget=run.max_trials,

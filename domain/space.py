@@ -111,6 +111,17 @@ def distance(space: SearchSpace, a: Settings, b: Settings) -> int:
     return sum(not _both(a, b, parameter.name) for parameter in space.parameters)
 
 
+def inside(space: SearchSpace, settings: Settings) -> Settings:
+    """The same settings, with each value that its parameter cannot have moved to the nearest one that it can: what a
+    target carried before anybody asked is often outside of what may be searched. Constraints are not looked at."""
+    return {
+        parameter.name: _nearest(parameter, settings[parameter.name])
+        if parameter.name in settings
+        else parameter.default
+        for parameter in space.parameters
+    }
+
+
 # --- drawing and counting --------------------------------------------------------------------------------------------
 
 
@@ -247,6 +258,22 @@ def _check_parameter(parameter: Parameter) -> None:
         raise Misconfigured(f"{name}: low {low} is above high {high}; swap them")
     if parameter.type == "integer" and math.ceil(low) > math.floor(high):
         raise Misconfigured(f"{name}: no whole number between {low} and {high}")
+
+
+def _nearest(parameter: Parameter, value: Value) -> Value:
+    if not _problem(parameter, value):
+        return value
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if parameter.choices:
+        numbers = [each for each in parameter.choices if isinstance(each, (int, float)) and not isinstance(each, bool)]
+        if number and numbers:
+            return min(numbers, key=lambda each: abs(each - float(value)))
+        return parameter.default if parameter.default in parameter.choices else parameter.choices[0]
+    low, high = _bounds(parameter)
+    if not number:
+        value = parameter.default if isinstance(parameter.default, (int, float)) else low
+    within = min(max(float(value), low), high)
+    return min(max(round(within), math.ceil(low)), math.floor(high)) if parameter.type == "integer" else within
 
 
 def _own_problems(space: SearchSpace, settings: Settings) -> tuple[str, ...]:

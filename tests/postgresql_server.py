@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import glob
@@ -77,8 +78,6 @@ def _template(folder: str) -> Path:
     if done.returncode != 0:
         shutil.rmtree(root, ignore_errors=True)
         raise RuntimeError(f"initdb failed: {done.stderr[-500:]}")
-    import atexit
-
     atexit.register(shutil.rmtree, root, True)
     return root / "data"
 

@@ -7,6 +7,7 @@ Labels of a container cannot be changed, so stamp and before-image lie beside a 
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -96,15 +97,28 @@ class Engine:
                 raise Transient(f"the engine's answer about {self._container} has no HostConfig") from error
             return host
 
+    def _reach(self) -> None:
+        """Whether anybody listens, asked here because the client forgets its sockets that fail."""
+        scheme, _, path = self._address.partition("://")
+        if scheme != "unix":
+            return
+        try:
+            with socket.socket(socket.AF_UNIX) as knock:
+                knock.settimeout(SECONDS)
+                knock.connect(path)
+        except PermissionError as error:
+            raise Misconfigured(f"{self._address}: no permission; run in the engine's group or as root") from error
+        except OSError as error:
+            raise Transient(f"the engine at {self._address} does not answer: {error}") from error
+
     @contextlib.contextmanager
     def _client(self) -> Iterator[docker.APIClient]:
         client = None
+        self._reach()
         try:
             client = docker.APIClient(base_url=self._address, version="auto", timeout=SECONDS)
             yield client
         except (docker.errors.DockerException, requests.RequestException) as error:
-            if "Permission denied" in str(error):
-                raise Misconfigured(f"{self._address}: no permission; run in the engine's group or as root") from error
             raise Transient(f"the engine at {self._address} does not answer: {str(error)[:200]}") from error
         finally:
             if client is not None:

@@ -3,8 +3,9 @@
     python -m adapters.actuators.launch [--log FILE] [--pid-file FILE] [--cgroup DIR]... -- ARGV... < ENVIRONMENT
 
 ENVIRONMENT is the whole environment of the program, `NAME=value` ended by NUL each; it never stands on a command line,
-which everybody can read. Ends once the program was handed over; its exit code says whether that worked. The pid file is
-written before the program begins, so that there is no moment in which it runs and nobody knows it.
+which everybody can read. Ends once the program was handed over: its exit code says whether that worked, and its output
+is the pid. The pid file is written before the program begins, so that there is no moment in which it runs and nobody
+knows it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     pairs = (pair.partition("=") for pair in sys.stdin.read().split("\0") if pair)
     environment = {name: value for name, _, value in pairs}
-    told, tell = os.pipe()  # closed by a successful exec, written to by a failed one
+    told, tell = os.pipe()  # the pid, and behind it what kept exec from succeeding; closed by exec
     if os.fork() == 0:
         os.close(told)
         if os.fork() == 0:
@@ -35,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         os._exit(0)
     os.close(tell)
     with os.fdopen(told) as answer:
-        failure = answer.read()
+        pid, _, failure = answer.read().partition(" ")
+    print(pid)
     if failure:
         print(failure, file=sys.stderr)
     return 1 if failure else 0
@@ -43,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _become(options: argparse.Namespace, environment: Mapping[str, str], tell: int) -> None:
     """Turn this process into the program. Never returns."""
+    os.write(tell, f"{os.getpid()} ".encode())
     step = ""
     try:
         for cgroup in options.cgroup:

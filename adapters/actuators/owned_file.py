@@ -167,7 +167,9 @@ class OwnedFile:
             replace_text(self._config, content.text)
             try:
                 self._program.activate(content)
-            except (Rejected, Misconfigured) as error:
+            except Misconfigured:
+                raise refusal from None  # a person has to act either way
+            except Rejected as error:
                 raise Transient(f"refused ({refusal}), and what was in force before does not start: {error}") from error
             raise
 

@@ -7,12 +7,12 @@ sees our stamp (docs/decisions/postgresql-generation.md).
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from adapters.actuators import postgresql_limits as limits
+from adapters.actuators.layers.cgroup import begins_in
 from adapters.actuators.postgresql_conf import BEFORE, KEPT, Before, Content
 from adapters.actuators.postgresql_data import Data
 from adapters.actuators.postgresql_errors import shown
@@ -20,7 +20,6 @@ from adapters.actuators.postgresql_events import disturbances
 from adapters.actuators.postgresql_server import Session, session
 from adapters.actuators.postgresql_values import Known, agrees, guc, in_force, text_for, value_of
 from adapters.actuators.postgresql_write import Writer
-from adapters.actuators.service import Service
 from domain.errors import Conflict, Misconfigured, Stale, Transient
 from domain.ports import Image, Stamp
 from domain.space import SearchSpace, Settings, Value
@@ -45,8 +44,7 @@ class PostgresArm:
         if arm.restart is not None:
             if not arm.place.get("data"):
                 raise Misconfigured(f"arm {arm.label} may restart, and so needs 'data': {_MEANING['data']}")
-            service = Service(arm.restart, signal.SIGINT)
-            self._data = Data(Path(arm.place["data"]), arm.restart, service, self._dsn)
+            self._data = Data(Path(arm.place["data"]), arm.restart, self._dsn, begins_in(arm.place))
         self._writer = Writer(self._dsn, self._app_dsn, self._names, self._data)
 
     # --- the port ----------------------------------------------------------------------------------------------------

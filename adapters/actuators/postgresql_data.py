@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from adapters.actuators.before_image import sync_directory
@@ -20,10 +22,13 @@ LOOK = 0.05  # seconds between two attempts to connect to a server that starts
 
 
 class Data:
-    """One data directory and the program that serves it. `dsn` is how to see that it serves."""
+    """One data directory and the program that serves it. `dsn` is how to see that it serves, `cgroups` are the control
+    groups that it begins in. Raises Misconfigured for half a description of a restart."""
 
-    def __init__(self, directory: Path, restart: Restart, service: Service, dsn: str) -> None:
-        self._directory, self._restart, self._service, self._dsn = directory, restart, service, dsn
+    def __init__(self, directory: Path, restart: Restart, dsn: str, cgroups: Sequence[Path] = ()) -> None:
+        self._directory, self._restart, self._dsn = directory, restart, dsn
+        # Whether it serves is seen by connecting; without that the service would wait to see whether it lives.
+        self._service = Service(replace(restart, ready=restart.ready or ("true",)), signal.SIGINT, cgroups)
         self._auto = directory / "postgresql.auto.conf"
         own = directory / "postmaster.pid"
         if Path(restart.pid_file) != own or not restart.writes_pid:
@@ -49,7 +54,7 @@ class Data:
         pid = self._service.pid()
         if pid is None or not _works_in(pid, self._directory):
             raise Misconfigured(
-                f"{self._restart.pid_file} names process {pid}, which is not the running server (is that in a container "
+                f"{self._restart.pid_file} names process {pid}, which is not the running server (is it in a container "
                 "of its own?); a restart needs a server whose processes are seen from here"
             )
 

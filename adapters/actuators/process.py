@@ -17,7 +17,7 @@ from domain.errors import Misconfigured, Rejected, Transient
 from domain.space import Parameter, SearchSpace, Settings, Value, same
 from domain.target import Arm
 
-COMPUTED = "TRIMTAB_COMPUTED"  # see `Started._left_out`
+COMPUTED = "TRIMTAB_COMPUTED"  # see `Started._computed`
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 
 
@@ -97,8 +97,14 @@ class Started:
 
     def body_for(self, settings: Settings, owners: str, present: str) -> str:
         variables = variables_of(owners)
-        left_out = self._left_out(settings, variables, variables_of(present))
-        wanted = {name: value for name, value in settings.items() if name not in left_out}
+        computed = self._computed(variables, variables_of(present))
+        wanted = {}
+        for parameter in self._space.parameters:
+            value = settings[parameter.name]
+            if parameter.name not in computed or not same(value, computed[parameter.name]):
+                wanted[parameter.name] = value
+                if not _has(parameter, value) and parameter.name not in self._stored(variables):
+                    raise Rejected(f"{parameter.name}: {value} is outside its range, and not what was in force")
         for layer in self._layers:
             for name, text in layer.variables(wanted, variables).items():
                 if text is None:
@@ -107,7 +113,7 @@ class Started:
                     variables[name] = text
         variables.pop(COMPUTED, None)
         lines = [f"{name}={text}" for name, text in variables.items()]
-        lines += [f"{COMPUTED}={json.dumps(left_out)}"] if left_out else []
+        lines += [f"{COMPUTED}={json.dumps(computed)}"] if computed else []
         return "\n".join([HINT, *lines]) + "\n"
 
     def free(self) -> None:
@@ -147,20 +153,15 @@ class Started:
     def _stored(self, variables: Mapping[str, str]) -> dict[str, Value]:
         return _merged(layer.stored(variables) for layer in self._layers)
 
-    def _left_out(self, settings: Settings, owners: Mapping[str, str], present: Mapping[str, str]) -> dict[str, Value]:
-        """The settings that cannot be written, because they are what the program computed where the owner said nothing:
-        0 collector threads under a collector that has none. Raises Rejected for any other value outside its range."""
-        strange = {p.name: settings[p.name] for p in self._space.parameters if not _has(p, settings[p.name])}
-        stored = self._stored(owners)
-        silent = [name for name in strange if name not in stored]
-        known = _computed_in(present)
-        if any(name not in known for name in silent):
+    def _computed(self, owners: Mapping[str, str], present: Mapping[str, str]) -> dict[str, Value]:
+        """What the program computed before the run where its owner said nothing, and what no settings could say: 0
+        collector threads under a collector that has none. Such a value is written by leaving it to the program."""
+        known, stored = _computed_in(present), self._stored(owners)
+        if not known:
             with contextlib.suppress(Transient):
-                known = self._seen(present) | known
-        for name in silent:
-            if name not in known or not same(known[name], strange[name]):
-                raise Rejected(f"{name}: {strange[name]} is outside its range, and not what was in force")
-        return {name: strange[name] for name in silent}
+                known = self._seen(present)
+        silent = [each for each in self._space.parameters if each.name in known and each.name not in stored]
+        return {each.name: known[each.name] for each in silent if not _has(each, known[each.name])}
 
     def _restart(self, service: Service, variables: Mapping[str, str]) -> None:
         service.check()
@@ -199,7 +200,8 @@ class Started:
         Misconfigured for one that the program computes."""
         values: dict[str, Value] = {}
         for parameter in self._space.parameters:
-            if parameter.name not in found and not _has(parameter, parameter.default):
+            computed = isinstance(parameter.default, str) and not _has(parameter, parameter.default)
+            if parameter.name not in found and computed:
                 raise Misconfigured(
                     f"{parameter.name} does not stand in {self._file}, and what the program computes instead cannot be "
                     "seen; write the value that is in force there"

@@ -9,12 +9,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 from adapters.actuators.joint import JointArm
 from adapters.actuators.layers import golang, jvm, nodejs, python
-from adapters.actuators.layers.cgroup import Group
+from adapters.actuators.layers.cgroup import Group, begins_in
 from adapters.actuators.layers.cgroup_limits import GroupLimits
 from adapters.actuators.layers.container import Container
 from adapters.actuators.layers.libc import Libc
@@ -111,28 +110,24 @@ def actuator(kind: str, arm: Arm, space: SearchSpace) -> LocalArm:
 
 
 def actuators_for(target: Target) -> dict[str, Actuator]:
-    """An actuator per arm, by label. Raises Misconfigured naming the known kinds."""
-    return dict(_arms(target))
+    """An actuator per arm, by label. Raises Misconfigured naming the target, and the known kinds."""
+    try:
+        return {arm.label: actuator(target.actuator, arm, target.space) for arm in target.arms}
+    except Misconfigured as error:
+        raise Misconfigured(f"target {target.name}: {error}") from None
 
 
 def reap(target: Target, now: float) -> list[str]:
     """One look of the watchdog at every arm of a target: what it did or could not do, in words."""
     told = []
-    for label, arm in _arms(target).items():
+    for arm in target.arms:
         try:
-            message = arm.reap(now)
+            message = actuator(target.actuator, arm, target.space).reap(now)
         except TrimtabError as error:
-            message = f"arm {label} could not be looked at: {error}"
+            message = f"arm {arm.label} could not be looked at: {error}"
         if message is not None:
             told.append(f"{target.name}: {message}")
     return told
-
-
-def _arms(target: Target) -> dict[str, LocalArm]:
-    try:
-        return {arm.label: actuator(target.actuator, arm, target.space) for arm in target.arms}
-    except Misconfigured as error:
-        raise Misconfigured(f"target {target.name}: {error}") from None
 
 
 def _known(kind: str) -> None:
@@ -143,17 +138,15 @@ def _known(kind: str) -> None:
 def _process(kind: str, arm: Arm, space: SearchSpace) -> ProcessArm:
     layers: list[Layer] = []
     parts = kind.split("+")
-    cgroups: tuple[Path, ...] = ()
     if _CONTAINER in parts:
         read = frozenset().union(*(_RUNTIMES[part][1] for part in parts if part in _RUNTIMES))
-        group = Group(arm.place)
-        layers.append(Container(GroupLimits(group), _of(space, ("docker",)), arm.place.get("env", ""), read))
-        cgroups = group.directories() if arm.restart is not None else ()
+        limits = GroupLimits(Group(arm.place))
+        layers.append(Container(limits, _of(space, ("docker",)), arm.place.get("env", ""), read))
     for family in families(kind):
         inside = _of(space, (family,))
         if family in _LAYERS and inside.parameters:
             layers.append(_LAYERS[family](arm, inside))
-    service = Service(arm.restart, cgroups=cgroups) if arm.restart is not None else None
+    service = Service(arm.restart, cgroups=begins_in(arm.place)) if arm.restart is not None else None
     return ProcessArm(arm, space, layers, service)
 
 

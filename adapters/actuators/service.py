@@ -18,6 +18,7 @@ from adapters.actuators.processes import birth, group, pid_of, unix_time
 from domain.errors import Misconfigured, Rejected, Transient
 from domain.target import Restart
 
+DAEMON_SECONDS = 1.0  # between the end of a daemon's first process and its pid file
 LOOK = 0.05  # seconds between two looks at a program that starts or ends
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER")  # our own secrets are none of its business
 LOG_TAIL = 400  # characters of its log in an error
@@ -119,11 +120,14 @@ class Service:
         )
         if done.returncode != 0:
             raise Misconfigured(f"restart.argv: {done.stderr.strip()[-LOG_TAIL:]}")
-        self.wait_ready()
+        self.wait_ready(int(done.stdout))
 
-    def wait_ready(self) -> None:
-        """See `start`."""
+    def wait_ready(self, launched: int | None = None) -> None:
+        """See `start`. `launched` is the pid under which it was started. A daemon leaves that and goes on under another
+        one, which has `DAEMON_SECONDS` to show in the pid file."""
         begun = time.monotonic()
+        born = birth(launched) if launched is not None else None
+        gone: float | None = None  # when the launched process was seen to be gone
         limit, seen = begun + self._restart.seconds, not self._restart.writes_pid
         while time.monotonic() < limit:
             runs = self.pid() is not None
@@ -131,10 +135,14 @@ class Service:
             # Where nobody said how to ask, it has to live through the time in which programs refuse their settings.
             if runs and (self._restart.ready or time.monotonic() > begun + ALIVE_SECONDS) and self.ready():
                 return
-            if seen and not runs:
+            if launched is not None and gone is None and (born is None or birth(launched) != born):
+                gone = time.monotonic()
+            if not runs and (seen or (gone is not None and time.monotonic() > gone + DAEMON_SECONDS)):
                 raise Rejected(f"crashed: the program ended while it started{self._last_words()}")
             time.sleep(LOOK)
         self.stop()
+        if launched is not None and born is not None and birth(launched) == born:  # it never wrote its pid
+            os.killpg(launched, signal.SIGKILL)
         what = "it was not ready" if seen else f"no pid in {self._pid_file}"
         raise Rejected(f"crashed: {what} within {self._restart.seconds:g} s after its start{self._last_words()}")
 

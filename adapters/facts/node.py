@@ -23,7 +23,7 @@ from adapters.facts.collector import (
     readings,
     share,
 )
-from adapters.facts.process import tasks, tree
+from adapters.facts.process import cpu_seconds, tree
 from domain.errors import Misconfigured, Transient
 from domain.evidence import Seen
 
@@ -51,10 +51,9 @@ class NodeCollector:
         for pid in self._pids:
             with contextlib.suppress(Transient):
                 roots.append(pid_of(pid))
-        raw = {**cpu_seconds(stat), **_disks(read_text(self._proc / "diskstats") or ""), **self._tables(roots)}
+        raw = {**node_cpu(stat), **_disks(read_text(self._proc / "diskstats") or ""), **self._tables(roots)}
         for root in roots:
-            for tid, task in tasks(tree(root, self._proc), self._proc).items():
-                raw[f"target.{tid}.{task.born}"] = task.cpu
+            raw[f"target.{root}"] = cpu_seconds(tree(root, self._proc), self._proc)
         for resource in ("io", "memory"):
             total = pressure(read_text(self._proc / "pressure" / resource)).get("some")
             if total is not None:
@@ -128,7 +127,7 @@ def _busiest(first: Raw, second: Raw, seconds: float) -> dict[str, float | None]
     }
 
 
-def cpu_seconds(stat: str) -> dict[str, float]:
+def node_cpu(stat: str) -> dict[str, float]:
     """Seconds of all CPUs from the first line of /proc/stat; guests are counted in user and nice already."""
     words = [int(word) / TICKS for word in stat.splitlines()[0].split()[1:9]]
     user, nice, system, idle, waiting, hard, soft, steal = [*words, *[0.0] * (8 - len(words))]

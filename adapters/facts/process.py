@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.facts.collector import Raw, fields, number_of, pid_of, ratio, read_text, readings, share
+from adapters.facts.collector import Raw, delta, fields, number_of, pid_of, ratio, read_text, readings, share
 from domain.errors import Transient
 from domain.evidence import Seen
 
-MOST_THREADS = 2000
+MOST_THREADS = 500  # the samples are written into a journal
 TICKS = os.sysconf("SC_CLK_TCK")
 BLIND = ("process.cpu_cores", "process.busiest_thread", "process.run_queue_share", "process.waiting_threads")
 PROC = Path("/proc")
@@ -55,6 +55,17 @@ def tasks(pids: Sequence[int], proc: Path = PROC) -> dict[int, Task]:
     return found
 
 
+def cpu_seconds(pids: Sequence[int], proc: Path = PROC) -> float:
+    """CPU time of a whole tree so far, with that of its members that ended and were waited for: it only grows while
+    the tree lives, whoever comes and goes below."""
+    total = 0.0
+    for pid in pids:
+        stat = read_text(proc / str(pid) / "stat")
+        if stat is not None:
+            total += sum(map(int, stat[stat.rindex(")") + 2 :].split()[11:15])) / TICKS
+    return total
+
+
 def _task(folder: Path) -> Task | None:
     stat = read_text(folder / "stat")
     if stat is None:
@@ -85,10 +96,11 @@ class ProcessCollector:
         if not pids:
             raise Transient(f"pid: there is no process {pid}; is the program running?")
         raw = {"node.cpus": float(os.cpu_count() or 1), "fds.of_limit": _fullest(pids, self._proc)}
+        raw["tree.cpu_s"] = cpu_seconds(pids, self._proc)
         raw |= {"allowed.cpus": float(_allowed(pids, self._proc)), **_volume(self._proc / str(pid) / "cwd")}
         for tid, task in tasks(pids, self._proc).items():
             # A thread id that is used again belongs to another thread: its birth is part of the name.
-            raw[f"cpu.{tid}.{task.born}"] = task.cpu
+            raw[f"thread.{tid}.{task.born}"] = task.cpu
             raw[f"waiting.{tid}.{task.born}"] = task.waiting
             if number_of(read_text(self._proc / "sys/kernel/task_delayacct")) == 1:
                 raw[f"blocked.{tid}.{task.born}"] = task.blocked
@@ -107,10 +119,10 @@ class ProcessCollector:
 
 def facts(first: Raw, second: Raw, seconds: float) -> dict[str, Seen]:
     """Facts of one tree of processes from two samples; a thread that was born in between counts from its birth."""
-    cpu = dict(_grown(first, second, "cpu.", new=True))
+    threads = [grown for _, grown in _grown(first, second, "thread.", new=True)]
     waiting = sum(grown for _, grown in _grown(first, second, "waiting.", new=True))
     blocked = [grown for _, grown in _grown(first, second, "blocked.", new=False)]
-    total = sum(cpu.values())
+    total, running = delta(first, second, "tree.cpu_s"), sum(threads)
     cpus = second.get("node.cpus", 1.0)
     allowed = second.get("allowed.cpus") or cpus
     read = sum(grown for _, grown in _grown(first, second, "read.", new=False))
@@ -122,8 +134,8 @@ def facts(first: Raw, second: Raw, seconds: float) -> dict[str, Seen]:
             "process.cpu_of_node": share(ratio(total, seconds * cpus)),
             "process.cpu_of_allowed": share(ratio(total, seconds * allowed)),
             "cpu.kept_by_cpuset": share(1 - allowed / cpus),
-            "process.busiest_thread": share(ratio(max(cpu.values(), default=0.0), seconds)),
-            "process.run_queue_share": ratio(waiting, waiting + total) if total + waiting > 0.01 * seconds else 0.0,
+            "process.busiest_thread": share(ratio(max(threads, default=0.0), seconds)),
+            "process.run_queue_share": ratio(waiting, waiting + running) if waiting + running > 0.01 * seconds else 0.0,
             "process.waiting_threads": ratio(waiting, seconds),
             "process.major_faults_per_s": ratio(
                 sum(grown for _, grown in _grown(first, second, "faults.", new=False)), seconds

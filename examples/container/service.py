@@ -1,4 +1,4 @@
-"""A pre-forking web service: WEB_CONCURRENCY processes share one port, and each keeps pages of its own for five seconds.
+"""A pre-forking web service: WEB_CONCURRENCY processes share one port, each keeps its own pages for about five seconds.
 
     WEB_CONCURRENCY=8 python service.py PORT
 
@@ -8,13 +8,14 @@ that is time nobody has. Standard library only.
 
 import hashlib
 import os
+import random
 import signal
 import socket
 import sys
 import time
 
-KEPT_SECONDS = 5.0
-ROUNDS = 10_000  # of hashing: about 9 ms of CPU a page
+KEPT_SECONDS = (4.0, 6.0)  # at random, so that pages do not all end at once
+ROUNDS = 25_000  # of hashing: about 20 ms of CPU a page
 
 
 class Pages:
@@ -25,13 +26,13 @@ class Pages:
 
     def get(self, path: str) -> bytes:
         now = time.monotonic()
-        made, body = self.kept.get(path, (0.0, b""))
-        if not body or now - made > KEPT_SECONDS:
+        until, body = self.kept.get(path, (0.0, b""))
+        if now > until:
             digest = path.encode()
             for _ in range(ROUNDS):
                 digest = hashlib.sha256(digest * 8).digest()
             body = digest.hex().encode() * 32
-            self.kept[path] = (now, body)
+            self.kept[path] = (now + random.uniform(*KEPT_SECONDS), body)
         return body
 
 

@@ -4,13 +4,11 @@ not come back. The contract itself is in tests/contracts."""
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -28,10 +26,6 @@ from tests.postgresql_server import Server, postgresql
 MB = 1024 * 1024
 WORK = Parameter("pg.work_mem", "integer", 4 * MB, low=MB, high=512 * MB, unit="bytes")
 BUFFERS = Parameter("pg.shared_buffers", "integer", 128 * MB, low=16 * MB, high=1024 * MB, unit="bytes", cost="restart")
-WAL = Parameter("pg.wal_buffers", "integer", -1, low=MB, high=64 * MB, unit="bytes", special=(-1,), cost="restart")
-WAL_LEVEL = Parameter(
-    "pg.wal_level", "categorical", "replica", choices=("minimal", "replica", "logical"), cost="restart"
-)
 COST = Parameter("pg.random_page_cost", "real", 4.0, low=1.0, high=10.0)
 LEVEL = Parameter("pg.synchronous_commit", "categorical", "on", choices=("on", "off", "local"))
 JIT = Parameter("pg.jit", "categorical", True, choices=(False, True))
@@ -54,21 +48,10 @@ def running() -> Iterator[Server]:
 @pytest.fixture
 def server(running: Server) -> Server:
     """As if nobody of ours had ever been here."""
-    if running.pid() is None:
-        running.start()
     for text in ("ALTER ROLE app RESET ALL", "ALTER DATABASE shop RESET ALL", "ALTER ROLE ALL RESET ALL"):
         running.query(text)
     running.fresh("work_mem = '2MB'\n")
     return running
-
-
-@pytest.fixture
-def restartable(server: Server) -> Server:
-    """With the shared memory of the start in force, whatever a test before wrote."""
-    if server.query("SELECT bool_or(pending_restart) FROM pg_settings") == [(True,)]:
-        server.kill(signal.SIGINT)
-        server.start()
-    return server
 
 
 def write(arm: PostgresArm, settings: Settings, generation: int = 1) -> None:
@@ -241,7 +224,7 @@ def test_an_environment_that_forbids_it_is_told(server: Server) -> None:
 def test_a_target_whose_parameters_changed_while_a_run_was_open_is_told(server: Server) -> None:
     """There would be no way back for the new ones."""
     PostgresArm(server.arm, SearchSpace((WORK,))).protect("r1", 1e12)
-    with pytest.raises(Misconfigured, match="before-image of run r1 lacks.*jit"):
+    with pytest.raises(Misconfigured, match=r"before-image of run r1 lacks.*jit"):
         write(PostgresArm(server.arm, LIVE), CANDIDATE)
 
 
@@ -357,122 +340,3 @@ def grants(names: tuple[str, ...]) -> list[str]:
     text = text.replace("work_mem, checkpoint_timeout", ", ".join(names))
     lines = [line.partition("--")[0] for line in text.splitlines()]
     return [each.strip() for each in " ".join(lines).split(";") if each.strip()]
-
-
-# --- restarts --------------------------------------------------------------------------------------------------------
-
-
-def test_a_restart_brings_shared_memory_into_force(restartable: Server) -> None:
-    """Written, stopped, started, read back from the new server; the way back goes the same way."""
-    arm = PostgresArm(restartable.restartable, SLOW)
-    before = dict(arm.read().settings)
-    arm.protect("r1", 1e12)
-    first = restartable.pid()
-    write(arm, {"pg.work_mem": 8 * MB, "pg.shared_buffers": 32 * MB})
-    assert restartable.pid() != first
-    assert restartable.query("SHOW shared_buffers", restartable.app) == [("32MB",)]
-    assert dict(arm.effective()) == {"pg.work_mem": 8 * MB, "pg.shared_buffers": 32 * MB}
-    arm.restore(Stamp("r1", 2), arm.read().version)
-    assert dict(arm.effective()) == before
-    assert "shared_buffers" not in parse(restartable.auto.read_text())
-
-
-def test_a_server_that_a_value_stops_comes_back_with_its_former_settings(restartable: Server) -> None:
-    """ALTER SYSTEM takes it and no limit forbids it; only the start shows that it cannot be."""
-    arm = PostgresArm(restartable.restartable, SearchSpace((WORK, WAL_LEVEL)))
-    before = arm.read()
-    arm.protect("r1", 1e12)
-    with pytest.raises(Rejected, match=r"crashed.*max_wal_senders"):
-        write(arm, {"pg.work_mem": 8 * MB, "pg.wal_level": "minimal"})
-    assert arm.read().version == before.version
-    assert dict(arm.effective()) == dict(before.settings)
-    write(arm, {"pg.work_mem": 8 * MB, "pg.wal_level": "logical"}, generation=2)
-    assert arm.effective()["pg.wal_level"] == "logical"
-
-
-def test_automatic_is_written_bare_and_proven_by_what_the_server_computed(restartable: Server) -> None:
-    """-1 of wal_buffers: the server shows the number that it took instead."""
-    arm = PostgresArm(restartable.restartable, SearchSpace((WAL,)))
-    write(arm, {"pg.wal_buffers": 2 * MB})
-    write(arm, {"pg.wal_buffers": -1}, generation=2)
-    assert dict(arm.effective()) == {"pg.wal_buffers": -1}
-    assert parse(restartable.auto.read_text())["wal_buffers"] == "-1"
-
-
-def test_a_new_placement_is_a_restart_with_the_stored_settings(restartable: Server) -> None:
-    """Once for each candidate: not again if it was started since."""
-    arm = PostgresArm(restartable.restartable, SLOW)
-    write(arm, {"pg.work_mem": 8 * MB, "pg.shared_buffers": 16 * MB})
-    first, since = restartable.pid(), time.time()
-    time.sleep(0.05)  # births are known to a tick
-    arm.renew(since)
-    second = restartable.pid()
-    arm.renew(since)
-    assert first != second == restartable.pid()
-    assert arm.read().stamp == Stamp("r1", 1)
-    with pytest.raises(Misconfigured, match="restart"):
-        PostgresArm(restartable.arm, LIVE).renew(since)
-
-
-def test_the_watchdog_starts_a_server_that_went_down_with_a_candidate(restartable: Server) -> None:
-    """Past the deadline, and only then: the file is put right while it is down."""
-    arm = PostgresArm(restartable.restartable, SLOW)
-    before = dict(arm.read().settings)
-    arm.protect("r1", 100.0)
-    write(arm, {"pg.work_mem": 8 * MB, "pg.shared_buffers": 32 * MB})
-    restartable.kill()
-    assert arm.reap(99.0) is None
-    assert "started again" in str(arm.reap(101.0))
-    image = arm.read()
-    assert dict(image.settings) == before == dict(arm.effective())
-    assert image.reaped
-    assert image.stamp == Stamp("r1", 2)
-    assert arm.reap(102.0) is None
-
-
-def test_a_person_may_restore_a_server_that_is_down(restartable: Server) -> None:
-    """Forced, as `trimtab restore` does; without force nothing is done to a server that cannot be asked."""
-    arm = PostgresArm(restartable.restartable, SLOW)
-    before = dict(arm.read().settings)
-    arm.protect("r1", 1e12)
-    write(arm, {"pg.work_mem": 8 * MB, "pg.shared_buffers": 32 * MB})
-    version = arm.read().version
-    restartable.kill()
-    with pytest.raises(Transient):
-        arm.restore(Stamp("r1", 2), version)
-    assert dict(arm.restore(Stamp("r1", 2), None).settings) == before
-    assert not arm.read().reaped
-
-
-def test_the_watchdog_leaves_a_server_alone_that_others_changed_while_it_was_down(restartable: Server) -> None:
-    """People win, also on a file that nobody serves right now."""
-    arm = PostgresArm(restartable.restartable, SLOW)
-    arm.protect("r1", 100.0)
-    write(arm, {"pg.work_mem": 8 * MB, "pg.shared_buffers": 32 * MB})
-    restartable.kill()
-    text = restartable.auto.read_text().replace("8388608B", "9MB")
-    restartable.auto.write_text(text)
-    assert "not ours" in str(arm.reap(101.0))
-    assert restartable.auto.read_text() == text
-    assert restartable.pid() is None
-    restartable.start()
-    with pytest.raises(Conflict):
-        arm.write({"pg.work_mem": 8 * MB, "pg.shared_buffers": 32 * MB}, Stamp("r1", 9), "1:old")
-
-
-def test_half_a_description_of_a_restart_is_refused(server: Server) -> None:
-    """The pid file is PostgreSQL's own, and the data directory must be known."""
-    restart = server.restartable.restart
-    assert restart is not None
-    for place, wrong in (
-        ({"dsn": server.admin, "app_dsn": server.app}, restart),
-        (server.arm.place, replace(restart, writes_pid=False)),
-        (server.arm.place, replace(restart, pid_file="/run/other.pid")),
-    ):
-        with pytest.raises(Misconfigured, match=r"data|pid_file"):
-            PostgresArm(Arm("main", place, wrong), SLOW)
-    other = {**server.arm.place, "data": str(server.root)}
-    own = replace(restart, pid_file=str(server.root / "postmaster.pid"))
-    (server.root / "postmaster.pid").write_text(f"{server.pid()}\n")
-    with pytest.raises(Misconfigured, match="the server serves"):
-        PostgresArm(Arm("main", other, own), SLOW).protect("r1", 1e12)

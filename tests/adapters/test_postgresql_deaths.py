@@ -51,12 +51,12 @@ class Fate:
 
 @contextlib.contextmanager
 def mortal(left: int) -> Iterator[list[bool]]:
-    """Every statement that changes something, every reload, stop, start and edit of the file may be the last. Yields
-    whether it came to that."""
+    """Every line that is written, every reload, stop, start and edit of the file may be the last. Yields whether it
+    came to that."""
     died = [False]
     with pytest.MonkeyPatch.context() as patch:
         fate = Fate(left)
-        patch.setattr(postgresql_server.Session, "_run", fate.strikes(postgresql_server.Session._run))
+        patch.setattr(postgresql_server.Session, "alter", fate.strikes(postgresql_server.Session.alter))
         patch.setattr("adapters.actuators.postgresql_write.reload", fate.strikes(postgresql_server.reload))
         for name in ("stop", "start", "edit"):
             patch.setattr(postgresql_data.Data, name, fate.strikes(getattr(postgresql_data.Data, name)))
@@ -194,7 +194,7 @@ def test_an_edit_in_the_middle_of_a_write_is_not_ours(server: Server) -> None:
     fresh(server)
     arm = PostgresArm(server.arm, LIVE)
     arm.protect("r1", 100.0)
-    with mortal(3):
+    with mortal(2):
         write(arm, CANDIDATE)
     server.alter("random_page_cost", "3")
     assert arm.read().stamp is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -196,6 +198,7 @@ def java_classes() -> str:
     """The directory of the compiled program, once for all tests of this process."""
     need("jcmd")
     folder = Path(tempfile.mkdtemp(prefix="trimtab-java-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "Serving.java").write_text(_JAVA)
     subprocess.run([need("javac"), "-d", str(folder), str(folder / "Serving.java")], check=True, timeout=60)
     return str(folder)
@@ -327,6 +330,8 @@ BENCHES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManage
     "joint-growing": joint_growing,
     "joint-limit": joint_limit,
 }
+
+REAL = ("nginx", "postgresql", "node", "jvm", "container")  # need programs, or a kernel's files, of this machine
 
 
 def _bench(

@@ -10,7 +10,7 @@ import pytest
 from domain.errors import Conflict, Rejected, Stale
 from domain.ports import Stamp
 from tests import postgresql_server
-from tests.contracts.arms import BENCHES, Bench
+from tests.contracts.arms import BENCHES, REAL, Bench
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def postgres() -> Iterator[postgresql_server.Server]:
         yield server
 
 
-@pytest.fixture(params=BENCHES)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.real] if name in REAL else []) for name in BENCHES])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     with BENCHES[request.param](request, tmp_path / "arm") as made:
         yield made

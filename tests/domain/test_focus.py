@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.events import Diagnosed
 from domain.ports import Advice
 from domain.search import advised, focus, narrowed, request
-from domain.space import Parameter, SearchSpace
+from domain.space import Parameter, SearchSpace, inside
 from tests.domain.rooms import Room
 
 SPACE = SearchSpace(
@@ -31,6 +31,24 @@ def test_a_table_of_candidates_keeps_the_rows_that_agree() -> None:
     """Only rows in which the others stand where they are."""
     table = SearchSpace(SPACE.parameters, (), (ORIGINAL, {**ORIGINAL, "level": 1}, {**ORIGINAL, "mode": "on"}))
     assert narrowed(table, frozenset({"level"}), ORIGINAL).candidates == ({"level": 6}, {"level": 1})
+
+
+def test_a_value_outside_the_bounds_is_moved_to_the_nearest_inside() -> None:
+    """What was in force before anybody asked: too large, a step that is not offered, a word that is no number, a choice
+    that is not open. What is inside stays as it is."""
+    space = SearchSpace(
+        (
+            Parameter("level", "integer", 1, low=1, high=9),
+            Parameter("share", "real", 0.5, low=0.1, high=0.9),
+            Parameter("region", "ordinal", 4, choices=(2, 4, 8)),
+            Parameter("mode", "categorical", "off", choices=("off", "on")),
+            Parameter("limit", "integer", 0, low=10, high=20, special=("unset",)),
+        )
+    )
+    strange = {"level": 2**63, "share": 0.0, "region": 0, "mode": "auto", "limit": "computed"}
+    assert inside(space, strange) == {"level": 9, "share": 0.1, "region": 2, "mode": "off", "limit": 10}
+    fine = {"level": 3, "share": 0.25, "region": 8, "mode": "on", "limit": "unset"}
+    assert inside(space, fine) == fine
 
 
 def test_only_parameters_of_the_target_count() -> None:

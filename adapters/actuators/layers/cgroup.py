@@ -76,6 +76,11 @@ class Group:
         return 0
 
 
+def begins_in(place: Mapping[str, str]) -> tuple[Path, ...]:
+    """The directories in which an arm's program has to begin; none where its place names no control group."""
+    return Group(place).directories() if place.get("cgroup") else ()
+
+
 def amount(text: str) -> int:
     """A limit as bytes or a count; what v1 writes as almost 2^63 and v2 as `max` is UNLIMITED."""
     number = UNLIMITED if text == "max" else int(text)

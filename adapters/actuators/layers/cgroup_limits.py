@@ -7,7 +7,8 @@ import math
 import os
 from collections.abc import Callable, Mapping
 
-from adapters.actuators.layers.cgroup import UNLIMITED, Group, amount
+from adapters.actuators.layers.cgroup import Group, amount
+from adapters.actuators.layers.container import UNLIMITED
 from domain.errors import Misconfigured, Rejected
 from domain.space import Value
 
@@ -135,10 +136,10 @@ def _with_swap(group: Group) -> int:
 
 
 def used(group: Group) -> int:
-    """Bytes that cannot be taken back by dropping cold file pages (usage - inactive_file, as the kubelet counts)."""
+    """Bytes that the kernel cannot take back by dropping file pages: usage without the page cache's two lists."""
     usage = int(group.read("memory", "memory.current" if group.unified else "memory.usage_in_bytes"))
-    cold = group.stat("memory", "memory.stat", "inactive_file" if group.unified else "total_inactive_file")
-    return max(0, usage - cold)
+    lists = [f"{'' if group.unified else 'total_'}{each}_file" for each in ("inactive", "active")]
+    return max(0, usage - sum(group.stat("memory", "memory.stat", each) for each in lists))
 
 
 def _settle_memory(group: Group, wanted: Mapping[str, Value]) -> None:
@@ -148,12 +149,20 @@ def _settle_memory(group: Group, wanted: Mapping[str, Value]) -> None:
     both = wanted.get("docker.memory_swap")
     if both is not None and 0 <= int(both) < limit:
         raise Rejected(f"docker.memory_swap: {both} bytes is below docker.memory, {limit}; it counts memory and swap")
-    swap = [] if both is None else [lambda: _settle_swap(group, int(both), limit)]
-    steps = [lambda: _write_amount(group, "memory", "memory.max" if group.unified else "memory.limit_in_bytes", limit)]
-    if abs(limit - _memory(group)) < PAGE:
-        steps = []
-    for step in [*swap, *steps] if limit > _memory(group) and not group.unified else [*steps, *swap]:
-        step()
+
+    def settle_limit() -> None:
+        name = "memory.max" if group.unified else "memory.limit_in_bytes"
+        if abs(limit - _memory(group)) >= PAGE:
+            _write_amount(group, "memory", name, limit)
+
+    # v1 refuses a limit above memory and swap together, whichever of them moves first.
+    swap_first = both is not None and limit > _memory(group) and not group.unified
+    if not swap_first:
+        settle_limit()
+    if both is not None:
+        _settle_swap(group, int(both), limit)
+    if swap_first:
+        settle_limit()
 
 
 def _settle_swap(group: Group, both: int, limit: int) -> None:

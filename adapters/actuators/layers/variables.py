@@ -50,10 +50,16 @@ class Variables(AtStart):
 
 def read(name: str, text: str, where: str) -> Value:
     """The value of a parameter that stands as `text` in `where`. Raises Misconfigured."""
-    if catalogue_entry(name).type == "string":
+    entry = catalogue_entry(name)
+    search = entry.search or {}
+    for each in (*search.get("special", ()), *search.get("values", ())):
+        if not isinstance(each, bool) and str(each) == text:
+            word: Value = each
+            return word
+    if entry.type == "string":
         return text
     try:
-        return value_of(catalogue_entry(name), text)
+        return value_of(entry, text)
     except Misconfigured as error:
         raise Misconfigured(f"{where} ({name}): {error}") from None
 

@@ -92,7 +92,7 @@ class Jvm(Started):
     name = example = "jvm"
     service = "demo-orders"
     players = "two Java services"
-    environment = "JDK_JAVA_OPTIONS=-XX:+UseSerialGC -Xms128m -Xmx128m\n"
+    environment = "JDK_JAVA_OPTIONS=-XX:+UseSerialGC -Xmx144m\n"
     limits: ClassVar[Mapping[str, str]] = {"memory.limit_in_bytes": "536870912"}
     requests = "1 /report\n"
     settle = 20.0
@@ -111,7 +111,7 @@ class Jvm(Started):
             classes,
             "Orders",
             str(stage.ports[arm]),
-            "60000",
+            "100000",
         ]
 
 
@@ -138,7 +138,7 @@ class Nodejs(Started):
     service = "demo-documents"
     players = "two Node.js services"
     environment = "UV_THREADPOOL_SIZE=1\nNODE_OPTIONS=--max-old-space-size=256 --max-semi-space-size=2\n"
-    requests = "3 /sign\n2 /pack\n"
+    requests = "30 /pack\n1 /sign\n"
 
     def argv(self, stage: Stage, arm: str) -> list[str]:
         return [program("node", self.name, "nodejs"), str(EXAMPLES / "nodejs" / "server.js"), str(stage.ports[arm])]

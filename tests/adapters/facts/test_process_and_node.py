@@ -62,13 +62,25 @@ def test_a_volume_is_as_full_as_df_says(tmp_path: Path) -> None:
     assert 0 <= raw["volume.inodes_used"] <= 1
 
 
-def test_a_thread_id_that_was_used_again_counts_from_its_birth(tmp_path: Path) -> None:
-    """A younger process of the same number is not the old one with less time."""
+def test_a_member_that_ended_is_counted_once(tmp_path: Path) -> None:
+    """What a child used before the first sample is not counted again when its parent waits for it."""
+    process(tmp_path, 10, cpu=1.0, children="11")
+    process(tmp_path, 11, cpu=50.0)
+    collector = ProcessCollector({"pid": "10"}, proc=tmp_path)
+    first = collector.sample()
+    process(tmp_path, 10, cpu=1.5, reaped=51.5, children="")
+    assert collector.facts(first, collector.sample(), 4.0)["process.cpu_cores"] == Reading(0.5)
+
+
+def test_a_thread_id_that_was_used_again_is_another_thread(tmp_path: Path) -> None:
+    """A younger thread of the same number counts from its birth; a tree that began anew has no total yet."""
     process(tmp_path, 10, cpu=100.0, born=100)
     collector = ProcessCollector({"pid": "10"}, proc=tmp_path)
     first = collector.sample()
     process(tmp_path, 10, cpu=2.0, born=5000)
-    assert collector.facts(first, collector.sample(), 4.0)["process.cpu_cores"] == Reading(0.5)
+    seen = collector.facts(first, collector.sample(), 4.0)
+    assert seen["process.busiest_thread"] == Reading(0.5)
+    assert "process.cpu_cores" not in seen
 
 
 def test_delay_accounting_is_used_where_the_kernel_does_it(tmp_path: Path) -> None:

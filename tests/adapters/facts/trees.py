@@ -23,11 +23,14 @@ def numbers(seen: Mapping[str, Seen]) -> dict[str, float]:
     return {name: each.value for name, each in seen.items() if isinstance(each, Reading)}
 
 
-def stat(comm: str, *, ticks: int = 0, system: int = 0, born: int = 100, faults: int = 0, blocked: int = 0) -> str:
+def stat(
+    comm: str, *, ticks: int = 0, reaped: int = 0, system: int = 0, born: int = 100, faults: int = 0, blocked: int = 0
+) -> str:
     """A line of /proc/PID/stat: 52 columns, of which a few matter."""
     columns = ["0"] * 52
     columns[0], columns[1], columns[2] = "7", f"({comm})", "S"
     columns[11], columns[13], columns[14] = str(faults), str(ticks), str(system)
+    columns[15] = str(reaped)
     columns[21], columns[41] = str(born), str(blocked)
     return " ".join(columns) + "\n"
 
@@ -39,13 +42,14 @@ def process(
     cpu: float = 0.0,
     waiting: float = 0.0,
     children: str = "",
+    reaped: float = 0.0,
     born: int = 100,
     faults: int = 0,
     read: int = 0,
     written: int = 0,
 ) -> None:
-    """One process of one thread. `cpu` and `waiting` in seconds, `read` and `written` in bytes."""
-    text = stat("a (strange) name", ticks=int(100 * cpu), born=born, faults=faults)
+    """One process of one thread. `cpu`, `waiting` and `reaped` in seconds, `read` and `written` in bytes."""
+    text = stat("a (strange) name", ticks=int(100 * cpu), reaped=int(100 * reaped), born=born, faults=faults)
     write(
         proc / str(pid),
         {
