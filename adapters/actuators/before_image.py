@@ -114,13 +114,21 @@ def sync_directory(directory: Path) -> None:
 
 @contextlib.contextmanager
 def locked(config: Path) -> Iterator[None]:
-    """One writer at a time, on this machine. The lock is the kernel's: it dies with its holder."""
+    """One writer at a time, on this machine. Raises Transient if there is another."""
     descriptor = os.open(config.with_name(f".{config.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with flocked(descriptor, str(config)):
+        yield
+
+
+@contextlib.contextmanager
+def flocked(descriptor: int, what: str) -> Iterator[None]:
+    """The kernel's lock on an open file or directory, which is closed at the end: it dies with its holder. Raises
+    Transient if another process has it."""
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Transient(f"another process is writing {config}") from error
+            raise Transient(f"another process is writing {what}") from error
         yield
     finally:
         os.close(descriptor)

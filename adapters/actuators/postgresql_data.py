@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import time
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from adapters.actuators.before_image import sync_directory
+from adapters.actuators.before_image import flocked, sync_directory
 from adapters.actuators.postgresql_conf import Content, Lines, edited, parse
 from adapters.actuators.postgresql_server import session
 from adapters.actuators.service import Service
@@ -77,19 +76,13 @@ class Data:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One writer of this machine at a time, also while the server is down. On the directory itself, so that no file
-        of ours lies in it; the kernel's, so that it dies with its holder. Raises Transient if it is taken."""
+        of ours lies in it. Raises Transient if it is taken."""
         try:
             descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise Misconfigured(f"data: {self._directory} cannot be opened: {error}") from error
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise Transient(f"another process is writing the settings in {self._directory}") from error
+        with flocked(descriptor, f"the settings in {self._directory}"):
             yield
-        finally:
-            os.close(descriptor)
 
     # --- what is done ------------------------------------------------------------------------------------------------
 
