@@ -71,9 +71,7 @@ def nginx(root: Path, tuned: str) -> Iterator[Server]:
     process = subprocess.Popen([binary, "-c", str(root / "nginx.conf"), "-p", str(root)], stderr=subprocess.DEVNULL)
     try:
         patience = time.monotonic() + 10
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
+        while not _serves(port) or not (root / "nginx.pid").exists():
             if time.monotonic() > patience or process.poll() is not None:
                 raise RuntimeError(f"nginx did not start: {(root / 'error.log').read_text()[-500:]}")
             time.sleep(0.02)
@@ -81,3 +79,9 @@ def nginx(root: Path, tuned: str) -> Iterator[Server]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(10)
+
+
+def _serves(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

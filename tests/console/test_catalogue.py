@@ -87,7 +87,8 @@ def test_a_value_of_the_target_moves_the_constraints(screen: Screen) -> None:
     """`--set` takes values of parameters that are not searched; 600 connections leave less for shared_buffers."""
     left = []
     for connections in (20, 600):
-        given = ("--mem", "2Gi", "--set", f"pg.max_connections={connections}", "-o", "json")
+        values = (f"pg.max_connections={connections}", "pg.max_parallel_workers_per_gather=0", "pg.jit=off")
+        given = ("--mem", "2Gi", *(word for value in values for word in ("--set", value)), "-o", "json")
         assert screen("catalogue", "show", "pg.shared_buffers", *given) == 0
         left.append(json.loads(screen.out).get("constraints leave", ""))
     assert left[0] == ""

@@ -100,12 +100,12 @@ def test_a_process_that_is_gone(tmp_path: Path) -> None:
         ProcessCollector({"pid": "10"}, proc=tmp_path).sample()
 
 
-def node(root: Path, *, user: int, idle: int, steal: int, disk: dict[str, int], overflows: int) -> None:
+def node(root: Path, *, user: int, idle: int, steal: int, disk: dict[str, int], overflows: int, nice: int = 0) -> None:
     netstat = f"TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 {overflows} 7\n"
     write(
         root / "proc",
         {
-            "stat": f"cpu  {user} 0 0 {idle} 0 0 0 {steal} 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\n",
+            "stat": f"cpu  {user} {nice} 0 {idle} 0 0 0 {steal} 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\n",
             "diskstats": DISK.format(**disk),
             "10/net/netstat": netstat,
             "sys/net/netfilter/nf_conntrack_count": "30\n",
@@ -141,6 +141,19 @@ def test_the_node_around_a_target(tmp_path: Path) -> None:
             "files.used_of_limit": 0.1,
         }
     )
+
+
+def test_low_priorities_are_no_neighbours(tmp_path: Path) -> None:
+    """What is nice gives way: the node is busy with it, and it takes nothing from the target."""
+    calm = {"reads": 0, "read_ms": 0, "writes": 0, "write_ms": 0, "busy": 0, "flushes": 0, "flush_ms": 0}
+    node(tmp_path, user=0, idle=0, steal=0, disk=calm, overflows=0)
+    process(tmp_path / "proc", 10, cpu=0.0)
+    collector = NodeCollector(["10"], root=tmp_path)
+    first = collector.sample()
+    node(tmp_path, user=400, nice=500, idle=100, steal=0, disk=calm, overflows=0)
+    process(tmp_path / "proc", 10, cpu=3.0)
+    seen = numbers(collector.facts(first, collector.sample(), 5.0))
+    assert (seen["node.cpu_busy"], seen["node.cpu_outside_target"]) == pytest.approx((0.9, 0.1))
 
 
 def test_a_target_that_does_not_run_leaves_the_node(tmp_path: Path) -> None:
