@@ -57,7 +57,7 @@ FACTS = (
     Fact("volume.inodes_used", "share", "inodes of that volume"),
     # the node
     Fact("node.cpu_busy", "share", "CPU time of the node that was used"),
-    Fact("node.cpu_outside_target", "share", "CPU time of the node that others than the target used"),
+    Fact("node.cpu_outside_target", "share", "CPU time of the node that others used, but for low priorities"),
     Fact("node.steal", "share", "CPU time that the hypervisor gave to others"),
     Fact("node.pressure_io", "share", "time in which some task of the node waited for I/O"),
     Fact("node.pressure_memory", "share", "time in which some task of the node waited for memory"),

@@ -89,7 +89,9 @@ def facts(first: Raw, second: Raw, seconds: float) -> dict[str, Seen]:
     counted = delta(first, second, "cpu.total_s")
     busy = delta(first, second, "cpu.busy_s")
     used = sum(max(0.0, number - first.get(name, 0.0)) for name, number in second.items() if name.startswith("target."))
-    outside = None if busy is None else max(0.0, busy - used)
+    # What runs at low priority (nice above 0, SCHED_IDLE) gives way to the target, so it takes nothing from it.
+    nice = delta(first, second, "cpu.nice_s") or 0.0
+    outside = None if busy is None else max(0.0, busy - nice - used)
     return readings(
         {
             "node.cpu_busy": share(ratio(busy, counted)),
@@ -132,7 +134,7 @@ def node_cpu(stat: str) -> dict[str, float]:
     words = [int(word) / TICKS for word in stat.splitlines()[0].split()[1:9]]
     user, nice, system, idle, waiting, hard, soft, steal = [*words, *[0.0] * (8 - len(words))]
     busy = user + nice + system + hard + soft
-    return {"cpu.busy_s": busy, "cpu.steal_s": steal, "cpu.total_s": busy + idle + waiting + steal}
+    return {"cpu.busy_s": busy, "cpu.nice_s": nice, "cpu.steal_s": steal, "cpu.total_s": busy + idle + waiting + steal}
 
 
 def _disks(text: str) -> dict[str, float]:

@@ -23,7 +23,7 @@ from typing import Any
 
 from adapters.clock import SystemClock
 from adapters.facts.registry import collectors_for, facts_of, take
-from bench.diagnosis.page import page, told, versions
+from bench.diagnosis.page import MOST_FOREIGN, page, told, versions
 from bench.diagnosis.situations import SITUATIONS, Props, Situation
 from bench.diagnosis.stage import Stage, quiet
 from diagnosis.diagnose import Diagnosis, diagnose
@@ -34,7 +34,6 @@ from domain.target import Target
 
 PAGE = Path(__file__).parents[1] / "results" / "diagnosis.md"
 RESULTS = PAGE.with_suffix("")  # strong.json and mild.json
-MOST_FOREIGN = 0.25  # of all CPUs
 MOST_ATTEMPTS = 5
 SETTLE = 3.0  # seconds of load before the first sample
 
@@ -67,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _one(situation: Situation, number: int, props: Props, seconds: float, patience: float) -> dict[str, Any]:
     """Stage it, look, and compare. A run during which others used the machine's CPUs is repeated, whatever its answer
     was: it had a second bottleneck that nobody staged."""
-    for attempt in range(MOST_ATTEMPTS):
+    for attempts in range(1, MOST_ATTEMPTS + 1):
         if not quiet(patience=patience):
             print("the machine is not quiet: something else uses its CPUs", file=sys.stderr)
         seen = _staged(situation, number, props, seconds)
-        if seen["foreign_cpu"] <= MOST_FOREIGN:
+        if seen["foreign_cpu"] <= MOST_FOREIGN or attempts == MOST_ATTEMPTS:
             break
         print(
             f"{situation.name}: disturbed, others used {100 * seen['foreign_cpu']:.0f} % of the CPUs", file=sys.stderr
@@ -82,7 +81,7 @@ def _one(situation: Situation, number: int, props: Props, seconds: float, patien
         "truth": situation.truth,
         "tunable": situation.tunable,
         "run": number + 1,
-        "attempts": attempt + 1,
+        "attempts": attempts,
         "right": seen["layer"] == situation.truth and (seen["refusal"] == "") == situation.tunable,
         **seen,
     }

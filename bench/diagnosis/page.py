@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+MOST_FOREIGN = 0.25  # of all CPUs: with more of them in others' hands a run is repeated
 Runs = Sequence[Mapping[str, Any]]
 _TITLES = {"strong": "Trouble that anybody would notice", "mild": "Mild trouble, near what is still healthy"}
 
@@ -41,6 +42,7 @@ def _grade(result: Mapping[str, Any]) -> list[str]:
     calm = [run for run in runs if run["truth"] == "none"]
     tuned = sum(run["refusal"] == "" for run in calm)
     told_versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    disturbed = sum(run["foreign_cpu"] > MOST_FOREIGN for run in runs)
     repeated = sum(run["attempts"] - 1 for run in runs)
     lines = [
         f"## {_TITLES[result['grade']]}",
@@ -48,8 +50,9 @@ def _grade(result: Mapping[str, Any]) -> list[str]:
         f"`{result['command']}`, with {told_versions}.",
         "",
         f"Right: **{right} of {len(runs)}** runs. Tuning proposed where nothing was wrong: **{tuned} of {len(calm)}**."
-        f" {repeated} further runs were repeated, whatever they had answered, because others used more than a quarter of"
-        " the machine's CPUs meanwhile.",
+        f" {repeated} further runs were repeated, whatever they had answered, because others used more than"
+        f" {100 * MOST_FOREIGN:.0f} % of the machine's CPUs meanwhile; {disturbed} of the counted ones were disturbed"
+        " all the same.",
         "",
         "| situation | what is wrong | layer | tune? | right | diagnosed | seen too |",
         "| --- | --- | --- | --- | --- | --- | --- |",

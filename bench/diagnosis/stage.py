@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adapters.facts.cgroup import mounts
-from adapters.facts.node import cpu_seconds as node_cpu
+from adapters.facts.node import node_cpu
 from console.demo.processes import Processes, listens
 from domain.errors import Misconfigured, Transient
 
@@ -93,9 +93,10 @@ class Stage:
     # --- who else is there -------------------------------------------------------------------------------------------
 
     def cpu(self) -> tuple[float, float]:
-        """CPU seconds so far: of everything that this stage started and this program, and of the whole node."""
+        """CPU seconds so far: of everything that this stage started and this program, and of the whole node without
+        what runs at low priority: it gives way."""
         used = [float((folder / "cpuacct.usage").read_text()) for folder in (self.groups["cpuacct"], self._around)]
-        return sum(used) / 1e9 + time.process_time(), node_cpu(Path("/proc/stat").read_text())["cpu.busy_s"]
+        return sum(used) / 1e9 + time.process_time(), _node()[0]
 
 
 def run(command: Sequence[str], user: str = "", cwd: str = "/", seconds: float = 120.0) -> str:
@@ -127,12 +128,18 @@ def quiet(most: float = 0.35, patience: float = 120.0) -> bool:
     they are not free in time."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        before = node_cpu(Path("/proc/stat").read_text())
+        busy, total = _node()
         time.sleep(1.0)
-        after = node_cpu(Path("/proc/stat").read_text())
-        if after["cpu.busy_s"] - before["cpu.busy_s"] < most * (after["cpu.total_s"] - before["cpu.total_s"]):
+        busy_after, total_after = _node()
+        if busy_after - busy < most * (total_after - total):
             return True
     return False
+
+
+def _node() -> tuple[float, float]:
+    """CPU seconds of the node so far: used at normal priority, and all."""
+    seconds = node_cpu(Path("/proc/stat").read_text())
+    return seconds["cpu.busy_s"] - seconds["cpu.nice_s"], seconds["cpu.total_s"]
 
 
 def _as(user: str) -> tuple[str, ...]:
