@@ -98,6 +98,7 @@ FACTS = (
     Fact("nginx.connections_of_limit", "share", "sockets of the fullest worker, of worker_connections"),
     Fact("nginx.worker_connections_errors_per_s", "1/s", "lines `worker_connections are not enough` in the error log"),
     Fact("nginx.too_many_open_files_per_s", "1/s", "lines `Too many open files` in the error log"),
+    Fact("nginx.status_failed_share", "share", "looks at nginx' status page that got no answer"),
     Fact("nginx.upstream_errors_per_s", "1/s", "lines about upstreams that fail or time out, in the error log"),
     Fact("nginx.upstream_ms", "ms", "mean time that upstreams took for a request"),
     Fact("nginx.upstream_time_share", "share", "time of requests that was spent in upstreams"),

@@ -53,7 +53,7 @@ def nginx_workers(facts: Facts) -> Symptom | None:
     refused = any(each.fact != "nginx.connections_of_limit" for each in found)
     files = beyond(facts, "nginx.too_many_open_files_per_s", ERRORS)
     headline = "nginx runs out of file descriptors" if files else "nginx runs out of connections per worker"
-    limits |= {"nginx.connections_of_limit": None, "process.fds_of_limit": None, "nginx.requests_per_s": None}
+    limits |= {"nginx.connections_of_limit": None, "nginx.status_failed_share": None, "nginx.requests_per_s": None}
     score = 1.0 if refused else value(facts, "nginx.connections_of_limit") or 0.0
     return Symptom("nginx_workers", min(1.0, score), headline, evidence(facts, limits), WORKER_PARAMETERS)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from adapters.facts.collector import Raw, delta, number_of, pid_of, rate, ratio, read_text, readings
 from adapters.facts.metrics_text import fetch
 from adapters.facts.process import tree
-from domain.errors import Misconfigured
+from domain.errors import Misconfigured, Transient
 from domain.evidence import Seen
 
 TAIL = 2_000_000  # bytes of a log that are looked at
@@ -46,7 +46,7 @@ class NginxCollector:
     def sample(self) -> Raw:
         raw: dict[str, float] = {}
         if self._place.get("stub_status"):
-            raw |= parse_status(fetch(self._place["stub_status"], "stub_status"))
+            raw |= self._status(self._place["stub_status"])
         if self._place.get("error_log"):
             raw |= count_errors(*_tail(Path(self._place["error_log"]), "error_log"))
         if self._place.get("access_log"):
@@ -55,6 +55,15 @@ class NginxCollector:
         if self._place.get("pid"):
             raw["connections.of_limit"] = self._fullest(pid_of(self._place["pid"]))
         return raw
+
+    @staticmethod
+    def _status(url: str) -> dict[str, float]:
+        """An nginx out of connections turns its own status page away, too: that must not hide what its logs tell."""
+        try:
+            text = fetch(url, "stub_status")
+        except Transient:
+            return {"status.failed": 1.0}
+        return {"status.failed": 0.0, **parse_status(text)}
 
     def _fullest(self, master: int) -> float:
         """Sockets of the fullest worker, of worker_connections: a proxied request holds two of them."""
@@ -83,10 +92,12 @@ def facts(first: Raw, second: Raw, seconds: float) -> dict[str, Seen]:
     sample, and no fact if none came since the first."""
     accepted, handled = delta(first, second, "accepts"), delta(first, second, "handled")
     dropped = None if accepted is None or handled is None else max(0.0, accepted - handled)
+    failed = second.get("status.failed") if "status.failed" in first else None
     fresh = bool(delta(first, second, "access.size"))
     took, upstream = second.get("access.request_s"), second.get("access.upstream_s")
     return readings(
         {
+            "nginx.status_failed_share": (first["status.failed"] + failed) / 2 if failed is not None else None,
             "nginx.dropped_per_s": ratio(dropped, seconds),
             "nginx.connections_of_limit": second.get("connections.of_limit"),
             "nginx.worker_connections_errors_per_s": _errors(first, second, "errors.connections", seconds),

@@ -54,6 +54,7 @@ WAL = "SELECT wal_bytes::float8 AS bytes, wal_records::float8 AS records, wal_fp
 
 # Wait events by what they mean here. The names are those of the documentation of pg_stat_activity.
 _TEMP = ("BufFileRead", "BufFileWrite", "BufFileTruncate")
+_FULL = ("too many clients", "connection slots are reserved", "too many connections for")
 _WAL = ("WALWrite", "WALSync", "WALInitWrite", "WALInitSync", "WalSync", "WalWrite", "WALWriteLock", "WALInsert")
 
 
@@ -90,6 +91,8 @@ class PostgresqlCollector:
 
                 return {**_counters(ask, version), **_waits(ask, self._looks, self._pause)}
         except psycopg.Error as error:
+            if any(words in str(error) for words in _FULL):
+                return {"connections.of_limit": 1.0}  # which is a fact, and the one that matters
             # A message of libpq may quote the connection string; its first line without it is enough.
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise Transient(f"dsn: PostgreSQL does not tell its statistics: {reason[:200]}") from None

@@ -77,6 +77,18 @@ def test_an_access_log_that_stands_still_tells_nothing() -> None:
     assert facts(raw, raw, 5.0) == {}
 
 
+def test_a_status_page_that_is_turned_away_hides_nothing(tmp_path: Path) -> None:
+    """An nginx at its limit does not answer its own status page; its error log says why, and both are told."""
+    log = tmp_path / "error.log"
+    log.write_text("")
+    collector = NginxCollector({"stub_status": "http://127.0.0.1:1/status", "error_log": str(log)})
+    first = collector.sample()
+    log.write_text(ERRORS)
+    seen = numbers(collector.facts(first, collector.sample(), 2.0))
+    assert seen["nginx.worker_connections_errors_per_s"] == 1.0
+    assert seen["nginx.status_failed_share"] == 1.0
+
+
 def test_worker_connections_of_a_configuration() -> None:
     """The value in force, a comment is none; nginx' default where it is not set."""
     assert worker_connections("events {\n  # worker_connections 7;\n  worker_connections 2048;\n}") == 2048.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 
 from adapters.facts.postgresql import PostgresqlCollector, facts, kind_of
+from diagnosis.diagnose import diagnose
 from domain.errors import Transient
 from domain.evidence import Reading
 from tests.adapters.facts.trees import numbers
@@ -161,6 +163,19 @@ def test_a_sort_that_spills_is_seen(server: Server) -> None:
     assert seen["pg.temp_bytes_per_s"] > 1e6
     assert seen["pg.temp_files_per_s"] >= 0.5
     assert seen["pg.checkpoints_requested"] == 0.0
+
+
+@pytest.mark.real
+@pytest.mark.timeout(60)
+def test_a_server_without_free_connections_tells_that(server: Server) -> None:
+    """Whoever takes the last connection keeps the diagnosis out, too; that it was kept out is the answer."""
+    with contextlib.ExitStack() as sessions:
+        with pytest.raises(psycopg.OperationalError):
+            while True:
+                sessions.enter_context(psycopg.connect(server.app))
+        raw = PostgresqlCollector({"dsn": server.app}).sample()
+    assert facts(raw, raw, 5.0) == {"conns.used_of_limit": Reading(1.0)}
+    assert diagnose(facts(raw, raw, 5.0)).layer == "system_limits"
 
 
 @pytest.mark.real
