@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -41,6 +42,7 @@ SETTLE = 3.0  # seconds of load before the first sample
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     chosen = [each for each in SITUATIONS if not options.only or each.name in options.only]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: what was started is ended
     folder = Path(tempfile.mkdtemp(prefix="trimtab-diagnosis-"))
     folder.chmod(0o755)
     runs: list[dict[str, Any]] = []
