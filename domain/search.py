@@ -23,15 +23,13 @@ WORSE = 0.05  # a trial this much worse than the incumbent is a failure of the r
 
 def request(run: Run) -> Request:
     """What the strategy is asked: everything measured so far, effects against the original."""
-    number = len(run.trials) + len(run.gates)
-    seed = int(hashlib.sha256(f"{run.opened.seed}/{number}".encode()).hexdigest()[:8], 16)
     names = focus(run)
     space = narrowed(run.target.space, names, run.original)
     return Request(
         space=space,
         history=tuple(replace(seen, settings=inside(space, seen.settings)) for seen in observations(run)),
         incumbent=inside(space, run.incumbent),
-        seed=seed,
+        seed=_seed(run),
         n=1,
         budget=run.max_trials,
         seeds=tuple(_only(settings, names) for settings in run.target.seeds),
@@ -83,6 +81,12 @@ def narrowed(space: SearchSpace, names: frozenset[str], rest: Settings) -> Searc
         _only(each, names) for each in space.candidates if all(same_value(each[name], fixed[name]) for name in fixed)
     )
     return SearchSpace(tuple(each for each in space.parameters if each.name in names), tuple(texts), candidates)
+
+
+def _seed(run: Run) -> int:
+    """Derived from the run's seed and the number of what came before, so that the same journal asks the same."""
+    number = len(run.trials) + len(run.gates)
+    return int(hashlib.sha256(f"{run.opened.seed}/{number}".encode()).hexdigest()[:8], 16)
 
 
 def _only(settings: Settings, names: frozenset[str]) -> Settings:
@@ -158,7 +162,7 @@ def next_trial(run: Run, best: Trial | None) -> Proposed | None:
     advice, number = run.advice, len(run.trials) + 1
     if advice is None:
         return None
-    seed, strategy = request(run).seed, run.target.strategy
+    seed, strategy = _seed(run), run.target.strategy
     if best is not None:
         if advice.simpler is not None and not _tried(run, advice.simpler):
             why = "the best settings, without what does not seem to matter"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapters.facts.collector import Sample
 from adapters.facts.registry import collectors_for, facts_of, take
 from adapters.facts.telemetry import telemetry_facts
-from diagnosis.diagnose import Diagnosis, diagnose
+from diagnosis.diagnose import diagnose
 from diagnosis.facts import Facts, worst_of
 from domain.codec import from_json, to_json
 from domain.evidence import Reading
@@ -27,13 +27,10 @@ class TargetExaminer:
 
     def examine(self, first: Json, second: Json) -> Examination:
         """Somebody noticed that the target got slower, so facts that explain nothing forbid nothing."""
-        answer = self.diagnosis(first, second)
+        answer = diagnose(self.facts(first, second))
         evidence = tuple(each.says for each in answer.evidence)
         refusal = "" if answer.layer == "none" else answer.refusal
         return Examination(answer.layer, answer.headline, evidence, answer.parameters, refusal)
-
-    def diagnosis(self, first: Json, second: Json) -> Diagnosis:
-        return diagnose(self.facts(first, second))
 
     def facts(self, first: Json, second: Json) -> Facts:
         """Facts of the vocabulary: those of the target itself, and from Prometheus what it does not tell."""

@@ -87,8 +87,6 @@ def _metrics(service: str, arms: Sequence[Arm], rate: Rate) -> str:
     )
     lines.append("# TYPE load_lag_seconds gauge")
     for arm in arms:
-        lags = sorted(arm.lags)
-        lag = lags[int(0.95 * (len(lags) - 1))] if lags else 0.0
-        lines.append(f'load_lag_seconds{{service="{service}",arm="{arm.label}"}} {lag:.6f}')
+        lines.append(f'load_lag_seconds{{service="{service}",arm="{arm.label}"}} {arm.lag():.6f}')
     lines += ["# TYPE load_rate gauge", f'load_rate{{service="{service}"}} {rate.value:g}']
     return "\n".join(lines) + "\n"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from domain.codec import to_json
 from domain.errors import Misconfigured
+from domain.target import Restart
 
 if TYPE_CHECKING:
     from console.demo.stage import Stage
@@ -79,6 +82,11 @@ def program(name: str, scenario: str, package: str = "") -> str:
             f"{name} is not installed; run `make demo SCENARIO={scenario}`, or: apt-get install {package or name}"
         )
     return found
+
+
+def restart_text(how: Restart) -> str:
+    """An arm's `restart` on one line of a policy."""
+    return json.dumps({**to_json(how), "seconds": f"{how.seconds:g}s"})
 
 
 def fill(source: Path, target: Path, values: dict[str, object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -12,9 +11,8 @@ import tempfile
 from pathlib import Path
 
 from adapters.actuators.service import Service
-from console.demo.scenarios.base import ARMS, EXAMPLES, Scenario, fill, program
+from console.demo.scenarios.base import ARMS, EXAMPLES, Scenario, fill, program, restart_text
 from console.demo.stage import Stage
-from domain.codec import to_json
 from domain.errors import Misconfigured, Transient
 from domain.target import Restart
 
@@ -111,9 +109,7 @@ class PostgreSQL(Scenario):
 
     def _told_restart(self, stage: Stage, arm: str) -> str:
         """The arm's `restart` in the policy; nothing where it is not allowed."""
-        how = self._restart(stage, arm)
-        told = json.dumps({"restart": {**to_json(how), "seconds": f"{how.seconds:g}s"}})[1:-1]
-        return told if self.allow_restart else ""
+        return f"restart: {restart_text(self._restart(stage, arm))}" if self.allow_restart else ""
 
     def _service(self, stage: Stage, arm: str) -> Service:
         return Service(self._restart(stage, arm), signal.SIGINT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -10,13 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from adapters.actuators.layers.cgroup import Group
+from adapters.actuators.layers.cgroup import begins_in
 from adapters.actuators.process import variables_of
 from adapters.actuators.service import Service
 from console.demo.cgroups import Groups
-from console.demo.scenarios.base import ARMS, EXAMPLES, Scenario, program
+from console.demo.scenarios.base import ARMS, EXAMPLES, Scenario, program, restart_text
 from console.demo.stage import Stage
-from domain.codec import to_json
 from domain.errors import Transient
 from domain.target import Restart
 
@@ -58,8 +56,7 @@ class Started(Scenario):
     def policy(self, stage: Stage) -> dict[str, object]:
         values: dict[str, object] = {}
         for arm in ARMS:
-            how = to_json(self._restart(stage, arm))
-            values[f"restart_{arm}"] = json.dumps({**how, "seconds": f"{how['seconds']:g}s"})
+            values[f"restart_{arm}"] = restart_text(self._restart(stage, arm))
             values[f"cgroup_{arm}"] = self._places.get(arm, "")
         return values
 
@@ -84,8 +81,8 @@ class Started(Scenario):
         return Restart(tuple(self.argv(stage, arm)), str(root / "pid"), ready, log=str(root / "service.log"))
 
     def _service(self, stage: Stage, arm: str) -> Service:
-        place = self._places.get(arm)
-        return Service(self._restart(stage, arm), cgroups=Group({"cgroup": place}).directories() if place else ())
+        place = {"cgroup": self._places.get(arm, "")}
+        return Service(self._restart(stage, arm), cgroups=begins_in(place))
 
 
 class Jvm(Started):
