@@ -5,7 +5,8 @@
     python -m bench.starts report --keep FOLDER     # bench/results/starts.md, from the results in the folder
 
 Each candidate is started in a control group of its own, of as much memory and CPU as its environment says. What has
-ended is in FOLDER/starts.jsonl (by default below the folder of temporary files), and is not done again.
+ended is in FOLDER/starts.jsonl (by default below the folder of temporary files), and is not done again, unless what the
+catalogue says of its preset has changed.
 `--unconstrained` draws the same without constraints, `--again` does those again that failed. Needs root and control
 groups of version 1.
 """
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from adapters.catalogue import preset_of
 from bench.starts import group
-from bench.starts.draw import PRESETS, catalogue, key_of, program_of
+from bench.starts.draw import PRESETS, catalogues, key_of, program_of
 from bench.starts.kept import Plan, begun, keep, lines, plan_of
 from bench.starts.lanes import Lane, results
 from bench.starts.page import counts, page, told, write
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.report == "report":
-            write(PAGE, page(lines(options.keep), plan_of(options.keep), versions()))
+            write(PAGE, page(lines(options.keep, catalogues()), plan_of(options.keep), versions()))
             return 0
         return _run(options)
     except TrimtabError as error:
@@ -53,19 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Every candidate that is not there yet. 0 if none of those asked for has failed."""
-    plan = Plan(options.candidates, options.loaded, options.seed, catalogue())
+    plan = Plan(options.candidates, options.loaded, options.seed)
     names = [name for name in PRESETS if not options.preset or name in options.preset]
     begun(options.keep, plan)
     done = {
         key_of(line["preset"], line["number"], line["free"])
-        for line in lines(options.keep)
+        for line in lines(options.keep, catalogues())
         if line["ending"] == "served" or not options.again
     }
     made(options.keep / "props", {program_of(preset_of(name)) for name in names})
     waiting = [
         (name, number)
+        for number in range(plan.candidates)  # a run that is cut short has tried every preset
         for name in names
-        for number in range(plan.candidates)
         if key_of(name, number, options.unconstrained) not in done
     ]
     prefix = f"{group.PREFIX}-{os.getpid()}"
@@ -77,7 +78,11 @@ def _run(options: argparse.Namespace) -> int:
     finally:
         group.sweep(prefix)
         shutil.rmtree(options.keep / "work" / prefix, ignore_errors=True)
-    found = [line for line in lines(options.keep) if line["preset"] in names and line["free"] == options.unconstrained]
+    found = [
+        line
+        for line in lines(options.keep, catalogues())
+        if line["preset"] in names and line["free"] == options.unconstrained
+    ]
     text = page(found, plan, versions())
     print(
         json.dumps({"plan": options.candidates, "endings": counts(found), "lines": found})

@@ -13,6 +13,7 @@ import random
 import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from adapters.catalogue import preset_of, survey
@@ -20,7 +21,7 @@ from adapters.catalogue_check import recommended
 from adapters.catalogue_data import Preset, load
 from adapters.catalogue_environment import assume
 from bench.starts.corner import memory_rules, pushed
-from domain.formula import Scalar
+from domain.formula import Scalar, parse
 from domain.space import Parameter, SearchSpace, Settings, Value, sample
 
 MEM = (256 * 2**20, 8 * 2**30)  # bytes, log-uniform
@@ -112,13 +113,26 @@ def draw(preset: str, number: int, seed: int, *, loaded: bool, free: bool) -> Ca
     return Candidate(preset, number, loaded, free, environment, present, dict(settings), space.parameters)
 
 
-def catalogue() -> str:
-    """Hash of all in the catalogue that a draw depends on: candidates of another one are others."""
+@cache
+def catalogues() -> Mapping[str, str]:
+    """By preset, a hash of all in the catalogue that its candidates depend on: with another one they are others."""
     known = load()
-    entries = [(each.id, each.search, each.seed, each.active_when) for each in known.entries.values()]
-    rules = [(each.id, each.hard, each.expression) for each in known.rules]
-    presets = [known.presets[name] for name in PRESETS]
-    return hashlib.sha256(repr((entries, rules, presets)).encode()).hexdigest()[:12]
+    found: dict[str, str] = {}
+    for name in PRESETS:
+        families = known.presets[name].families
+        entries = [
+            (each.id, each.search, each.seed, each.active_when)
+            for each in known.entries.values()
+            if each.family in families
+        ]
+        own = {id for id, *_ in entries}
+        rules = [
+            (each.id, each.hard, each.expression)
+            for each in known.rules
+            if each.expression and parse(each.expression).names & own
+        ]
+        found[name] = hashlib.sha256(repr((entries, rules, known.presets[name])).encode()).hexdigest()[:12]
+    return found
 
 
 def machine() -> dict[str, Scalar]:

@@ -19,12 +19,11 @@ Line = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What every line of a folder has in common; `catalogue` is the hash of what was drawn from."""
+    """What every line of a folder has in common."""
 
     candidates: int
     loaded: int
     seed: int
-    catalogue: str
 
 
 def begun(folder: Path, plan: Plan) -> None:
@@ -46,14 +45,16 @@ def plan_of(folder: Path) -> Plan:
         raise Misconfigured(f"{folder / PLAN}: {error}; python -m bench.starts --keep {folder} makes it") from error
 
 
-def lines(folder: Path) -> list[Line]:
-    """Every candidate that has ended, the last one of each; a line that a stop cut short is left out."""
+def lines(folder: Path, catalogues: Mapping[str, str]) -> list[Line]:
+    """Every candidate that has ended, the last one of each. Left out: a line that a stop cut short, and what came from
+    another catalogue than that of its preset now (`draw.catalogues`)."""
     found: dict[str, Line] = {}
     file = folder / FILE
     for text in file.read_text().splitlines() if file.exists() else []:
         try:
             line = json.loads(text)
-            found[key(line)] = line
+            if line["catalogue"] == catalogues[line["preset"]]:
+                found[key(line)] = line
         except (ValueError, KeyError, TypeError):
             continue
     return list(found.values())

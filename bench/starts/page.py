@@ -20,10 +20,11 @@ Every candidate is started in a control group of its own with the memory and the
 log-uniform between 256 MiB and 8 GiB, CPUs between 0.25 and 2, everything else by the rules of `trimtab catalogue`. It
 has to serve, and every value that was written has to be in force. The *loaded* ones are pushed to the memory bound:
 what a memory constraint names goes as far as the space allows. They also bear {seconds:g} s of their worst load with
-`active` clients. A candidate fails if it does not start or serve (refused), if the kernel kills any process of its
+`active` clients, while as much data lives as the environment says (of a program that only has to start, at most 64 MiB
+live). A candidate fails if it does not start or serve (refused), if the kernel kills any process of its
 group (killed), if a value is not in force (wrong), or if a client or the program has an error (errors).
 
-`{command}`, {versions}; candidates of catalogue {catalogue}.
+`{command}`, {versions}.
 """
 _WITH = """## Inside the constraints
 
@@ -45,7 +46,7 @@ def page(lines: Sequence[Line], plan: Plan, versions: Mapping[str, str]) -> str:
     median and the greatest part of the limit that a group held (anonymous and shared memory, no file pages)."""
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
     command = f"python -m bench.starts --candidates {plan.candidates} --loaded {plan.loaded} --seed {plan.seed}"
-    text = _HEAD.format(seconds=SECONDS, command=command, versions=said, catalogue=plan.catalogue)
+    text = _HEAD.format(seconds=SECONDS, command=command, versions=said)
     missing = len(PRESETS) * plan.candidates - sum(not line["free"] for line in lines)
     if missing:
         text += f"\nNot complete: {missing} of {len(PRESETS) * plan.candidates} candidates have not been started.\n"

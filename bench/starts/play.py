@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from bench.starts.draw import Candidate
+from bench.starts.draw import Candidate, catalogues
 from bench.starts.group import Group, Refused
 from domain.errors import TrimtabError
 
@@ -107,6 +107,7 @@ def line_of(candidate: Candidate) -> dict[str, Any]:
     """Who it was."""
     return {
         "preset": candidate.preset,
+        "catalogue": catalogues()[candidate.preset],
         "number": candidate.number,
         "loaded": candidate.loaded,
         "free": candidate.free,

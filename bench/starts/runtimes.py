@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from adapters.actuators.layers.python import Python
 from adapters.actuators.process import Layer
 from bench.starts.clients import Asked, answers, idle, load
 from bench.starts.draw import Candidate, root
-from bench.starts.group import Group
+from bench.starts.group import LOOK, Group
 from bench.starts.props import PROGRAMS
 from bench.starts.spaces import differing, written
 from console.demo.processes import free_port
@@ -27,6 +28,8 @@ MIB = 2**20
 ORDER = 880  # bytes of heap that one order of examples/jvm takes (measured on JDK 17)
 WIDE_ORDER = 1060  # the same under ZGC, which has no compressed references
 ITEM = 256  # bytes of heap that one item of examples/go takes (measured on Go 1.26)
+STARTED = 64 * MIB  # of `live`, at most, in a candidate that only has to start
+FORKED = 5.0  # seconds until every worker is there
 NODE_SHARE = 0.72  # of the old space that is live under load; V8 gives up above 0.8 when collections do not help
 
 
@@ -124,7 +127,8 @@ class Jvm(Runtime):
 
     def _command(self) -> list[str]:
         size = self._candidate.size
-        program = ["Orders", self._port, size("live") // (WIDE_ORDER if self._values.get("jvm.gc") == "ZGC" else ORDER)]
+        order = WIDE_ORDER if self._values.get("jvm.gc") == "ZGC" else ORDER
+        program = ["Orders", self._port, min(size("live"), STARTED) // order]
         if self._candidate.loaded:
             program = ["Busy", self._port, *map(size, ("live", "threads", "direct", "metaspace"))]
         return ["java", "-XX:+PrintFlagsFinal", "-cp", str(self._props / "classes"), *map(str, program)]
@@ -138,7 +142,7 @@ _THREADS: Mapping[str, tuple[str, ...]] = {
 
 
 class Go(Layered):
-    """The catalogue service, with so many items that `live` bytes live; under load one that makes more garbage."""
+    """The catalogue service; under load one that makes more garbage, of which `live` bytes live."""
 
     families = ("go",)
 
@@ -149,7 +153,7 @@ class Go(Layered):
         live, address = self._candidate.size("live"), f"127.0.0.1:{self._port}"
         if self._candidate.loaded:
             return [str(self._props / "go" / "busy"), "-listen", address, "-live", str(live)]
-        return [str(self._props / "go" / "catalogue"), "-listen", address, "-items", str(live // ITEM)]
+        return [str(self._props / "go" / "catalogue"), "-listen", address, "-items", str(min(live, STARTED) // ITEM)]
 
 
 class Node(Layered):
@@ -179,11 +183,16 @@ class Gunicorn(Layered):
     path = "/page"
 
     def problems(self) -> list[str]:
-        workers = len(Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split())
+        wanted, deadline = self._values["py.gunicorn_workers"], time.monotonic() + FORKED
+        while (workers := self._children()) != wanted and time.monotonic() < deadline:
+            time.sleep(LOOK)  # the first one answers before the last one is there
         wrong = super().problems()
-        if workers != self._values["py.gunicorn_workers"]:
-            wrong.append(f"py.gunicorn_workers: {self._values['py.gunicorn_workers']} was written, and {workers} run")
+        if workers != wanted:
+            wrong.append(f"py.gunicorn_workers: {wanted} was written, and {workers} run")
         return wrong
+
+    def _children(self) -> int:
+        return len(Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split())
 
     def _layers(self) -> list[Layer]:
         kinds = {"py.": Python, "libc.": Libc}

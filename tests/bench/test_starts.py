@@ -15,7 +15,7 @@ import pytest
 from adapters.catalogue import load, preset_of, survey
 from bench.starts.__main__ import main
 from bench.starts.corner import memory_rules, pushed, share
-from bench.starts.draw import CPU, MEM, PRESETS, Candidate, catalogue, draw, is_loaded
+from bench.starts.draw import CPU, MEM, PRESETS, Candidate, catalogues, draw, is_loaded
 from bench.starts.group import PREFIX, Group, Refused
 from bench.starts.kept import FILE, Plan, begun, keep, lines
 from bench.starts.page import page, told
@@ -25,7 +25,7 @@ from domain.errors import Misconfigured
 from domain.space import Parameter, SearchSpace, allowed, problems
 from tests.real import need
 
-PLAN = Plan(4, 2, 1, "c0ffee")
+PLAN = Plan(4, 2, 1)
 
 
 def space_of(candidate: Candidate) -> SearchSpace:
@@ -43,6 +43,7 @@ def space_of(candidate: Candidate) -> SearchSpace:
 def line(number: int, ending: str = "served", *, loaded: bool = False, free: bool = False) -> dict[str, Any]:
     return {
         "preset": "go-service",
+        "catalogue": catalogues()["go-service"],
         "number": number,
         "loaded": loaded,
         "free": free,
@@ -82,13 +83,17 @@ def test_without_constraints_the_environments_are_the_same_and_some_settings_are
     assert not all(allowed(space_of(each), each.settings) for each in free)
 
 
-def test_another_catalogue_has_another_hash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the same one the same."""
-    before = catalogue()
-    assert before == catalogue()
-    known = load()
-    monkeypatch.setattr("bench.starts.draw.load", lambda: replace(known, rules=known.rules[1:]))
-    assert catalogue() != before
+def test_only_what_a_preset_depends_on_changes_its_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule about PostgreSQL's memory leaves the candidates of nginx what they were."""
+    before, known = dict(catalogues()), load()
+    kept = tuple(rule for rule in known.rules if rule.id != "C-PG-MEM")
+    monkeypatch.setattr("bench.starts.draw.load", lambda: replace(known, rules=kept))
+    catalogues.cache_clear()
+    try:
+        changed = {name for name, value in catalogues().items() if value != before[name]}
+    finally:
+        catalogues.cache_clear()
+    assert changed == {"postgresql-oltp", "postgresql-analytic", "postgresql-reload", "container-postgresql"}
 
 
 def test_the_loaded_ones_are_spread_evenly() -> None:
@@ -171,17 +176,19 @@ def test_what_is_set_once_is_written_and_compared_too() -> None:
 
 
 def test_a_run_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
-    """A line that was cut short does not count, the last one of a candidate does; another plan is refused."""
+    """A line that was cut short does not count, nor one of another catalogue; of a candidate the last one does. Another
+    plan is refused."""
     begun(tmp_path, PLAN)
     keep(tmp_path, line(0, "oom"))
     keep(tmp_path, line(0))
     keep(tmp_path, line(0, free=True))
+    keep(tmp_path, {**line(1), "catalogue": "another"})
     with (tmp_path / FILE).open("a") as file:
         file.write('{"preset": "go-serv')
     begun(tmp_path, PLAN)
-    assert lines(tmp_path) == [line(0), line(0, free=True)]
+    assert lines(tmp_path, catalogues()) == [line(0), line(0, free=True)]
     with pytest.raises(Misconfigured, match="another folder"):
-        begun(tmp_path, Plan(4, 2, 1, "other"))
+        begun(tmp_path, Plan(4, 2, 2))
 
 
 def test_the_page_counts_every_ending_and_lists_every_failure() -> None:
@@ -194,7 +201,7 @@ def test_the_page_counts_every_ending_and_lists_every_failure() -> None:
         *(line(number, "oom", free=True) for number in range(30)),
     ]
     text = page(kept, PLAN, {"Go": "1.26"})
-    assert "--candidates 4 --loaded 2 --seed 1`, Go 1.26; candidates of catalogue c0ffee." in text
+    assert "--candidates 4 --loaded 2 --seed 1`, Go 1.26." in text
     assert "| go-service | 4 | 1 | 1 | 0 | 1 | 2 | 2 | 50 %, 50 % | 5 |" in text
     assert "| go-service | 30 | 0 | 30 | 0 | 0 | 0 | 0 | - | 38 |" in text
     assert "- go-service 1 loaded (1.00 GiB, 1.5 CPU): oom, held 50 %, 1.25 s: it said no" in text
