@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,6 +49,7 @@ def demo(
         raise Misconfigured(f"--dir {where} is not empty; name a new directory")
     show = Show(Stage(where, SCENARIOS[scenario](allow_restart=allow_restart), strategy, seed, via), chaos)
     result: dict[str, Any] = {}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what it started, as by Ctrl-C
     try:
         result = show.run()
         if json_file is not None:

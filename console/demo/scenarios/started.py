@@ -149,7 +149,7 @@ class Container(Started):
         "TRIMTAB_DOCKER_CPUS=0.4\nTRIMTAB_DOCKER_CPU_PERIOD=100000\nTRIMTAB_DOCKER_CPU_BURST=0\nWEB_CONCURRENCY=16\n"
     )
     limits: ClassVar[Mapping[str, str]] = {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "40000"}
-    requests = "".join(f"1 /page-{number}\n" for number in range(6))
+    requests = "".join(f"1 /page-{number}\n" for number in range(4))
 
     def argv(self, stage: Stage, arm: str) -> list[str]:
         return [sys.executable, str(EXAMPLES / "container" / "service.py"), str(stage.ports[arm])]
