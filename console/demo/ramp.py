@@ -1,7 +1,7 @@
 """Finding the rate at which the present settings use about 85 % of what an arm gets with everything running.
 
 Overload has no steady state in an open loop, so the rate comes from CPU seconds per request at a moderate rate, and is
-then tried: an arm that answers too slowly, or is busier than planned, gets less.
+then tried: an arm that answers too slowly, or is busier than planned, gets less: collectors run more often then.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from console.demo.stage import Stage, p95
 
 SHARE = 0.85
 LOOK_SECONDS = 4.0
+TRIES, LESS = 6, 0.85  # of rates, each so much of the one before
+DRAIN_SECONDS = 2.0
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -30,7 +32,7 @@ def saturating_rate(stage: Stage, say: Callable[[str], None]) -> float:
     share = min(scenario.most_share(stage), (_cores() - others) / len(ARMS))
     rate = min(scenario.most_rate, SHARE * share / cost)
     say(f"a request costs {1000 * cost:.2f} ms of CPU; an arm gets {share:.2f} of a core: about {rate:.0f} requests/s")
-    for _ in range(4):
+    for _ in range(TRIES):
         stage.set_rate(rate)
         time.sleep(1.0)
         start = time.time()
@@ -41,7 +43,9 @@ def saturating_rate(stage: Stage, say: Callable[[str], None]) -> float:
         say(f"{rate:.0f} requests/s and arm: {100 * used / share:.0f} % of what an arm gets, p95 {1000 * slow:.0f} ms")
         if fits:
             break
-        rate *= 0.9
+        rate *= LESS
+        stage.set_rate(scenario.moderate)
+        time.sleep(DRAIN_SECONDS)  # what has piled up would be counted against the next rate
     return rate
 
 

@@ -3,6 +3,7 @@ whatever is drawn from a preset lies inside all of them."""
 
 from __future__ import annotations
 
+import ast
 import itertools
 import random
 
@@ -14,7 +15,7 @@ from adapters.catalogue_bounds import make
 from adapters.catalogue_check import Found, check_preset, recommended, seed_outside
 from adapters.catalogue_environment import assume
 from adapters.catalogue_limits import Environment
-from domain.formula import Scalar, parse
+from domain.formula import Scalar, parse, tree
 
 MIB = 2**20
 MEMORY = (256, 384, 512, 1024, 2048, 4096, 8192, 16384, 65536)  # MiB
@@ -133,6 +134,15 @@ def test_every_executable_constraint_is_evaluated_somewhere() -> None:
         if rule.id not in {*found.ties.values(), *found.warnings.values()}:
             silent.append(rule.id)
     assert silent == []
+
+
+def test_no_constraint_divides_by_a_parameter() -> None:
+    """What is in force may be 0: a JVM says so of every flag that its collector does not read."""
+    for rule in load().rules:
+        for node in ast.walk(tree(rule.expression)) if rule.expression else ():
+            if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.FloorDiv, ast.Mod)):
+                divisor = parse(ast.unparse(node.right))
+                assert not divisor.names & load().entries.keys(), rule.id
 
 
 def test_defaults_that_leave_no_room_are_told_with_what_to_set() -> None:
