@@ -62,12 +62,20 @@ def _become(options: argparse.Namespace, environment: Mapping[str, str], tell: i
             temporary.write_text(f"{os.getpid()}\n")
             os.replace(temporary, options.pid_file)
         step = repr(options.argv[0])
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)  # Python ignores them, and what is ignored would be inherited
+        _default_signals()
         os.execvpe(options.argv[0], options.argv, environment)
     except (OSError, ValueError) as error:
         os.write(tell, f"{step}: the program cannot be started: {error}".encode())
     os._exit(1)
+
+
+def _default_signals() -> None:
+    """What is ignored or blocked would be inherited: Python ignores SIGPIPE, a pool's worker SIGTERM and SIGINT, and a
+    JVM that began with SIGTERM ignored does not end by it."""
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 if __name__ == "__main__":

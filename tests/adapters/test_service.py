@@ -65,6 +65,30 @@ def test_a_program_outlives_whoever_started_it(tmp_path: Path) -> None:
         assert service.pid() is None
 
 
+def test_what_its_starter_ignores_ends_a_program_all_the_same(tmp_path: Path) -> None:
+    """A pool's worker ignores SIGTERM and SIGINT; a JVM that inherits that would have to be killed at every restart."""
+    made = restart(tmp_path, f"print('up', flush=True); {WAIT}", ready=said(tmp_path, "up"))
+    code = (
+        "import signal\n"
+        "for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):\n"
+        "    signal.signal(number, signal.SIG_IGN)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
+        "from adapters.actuators.service import Service\n"
+        "from domain.target import Restart\n"
+        f"Service({made!r}).start()\n"
+    )
+    with stopping(Service(made)) as service:
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+        lines = Path(f"/proc/{service.pid()}/status").read_text().splitlines()
+        masks = {
+            name: int(mask, 16)
+            for name, mask in (line.split(":", 1) for line in lines if line.startswith("Sig"))
+            if "/" not in mask
+        }
+    kept = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    assert not [number for number in kept if (masks["SigIgn"] | masks["SigBlk"]) >> (number - 1) & 1]
+
+
 def test_the_pid_is_known_before_the_program_begins(tmp_path: Path) -> None:
     """Its first line finds its own pid in the file."""
     program = f"import os; print(open({str(tmp_path / 'pid')!r}).read() == f'{{os.getpid()}}\\n', flush=True); {WAIT}"
