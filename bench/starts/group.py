@@ -23,6 +23,7 @@ CONTROLLERS = ("cpu", "cpuacct", "memory")
 PREFIX = "trimtab-starts"
 PATIENCE = 180.0  # seconds until a candidate that does not serve counts as refused
 LOOK = 0.02  # seconds between two looks
+FORKED = 5.0  # seconds from the first answer until every worker is there
 LEAVE = 10.0  # seconds that a group may take to become empty
 _ENTER = 'for group in $GROUPS_OF_START; do echo $$ > "$group/cgroup.procs" || exit 125; done; exec "$@"'
 _PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
@@ -129,6 +130,17 @@ class Group:
         """Bytes that cannot be dropped: anonymous memory and shared memory, file pages not counted."""
         stat = self._memory / "memory.stat"
         return _number(stat, "total_rss") + _number(stat, "total_shmem")
+
+
+def children(pid: int, wanted: int) -> int:
+    """How many children a process has, once it has as many as wanted or had the time to: the first one answers before
+    the last one is there."""
+    deadline = time.monotonic() + FORKED
+    while True:
+        found = len(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        if found == wanted or time.monotonic() > deadline:
+            return found
+        time.sleep(LOOK)
 
 
 def empty(path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from adapters.actuators import nginx_include
 from bench.starts.clients import Asked, answers, idle, load
 from bench.starts.draw import Candidate
-from bench.starts.group import Group
+from bench.starts.group import Group, children
 from bench.starts.spaces import differing, written
 from console.demo.processes import free_port
 from domain.space import SearchSpace, Value
@@ -90,9 +90,9 @@ class Nginx:
         wrong += (self._root / "error.log").read_text().splitlines() + self._group.log.read_text().splitlines()
         workers = self._candidate.settings.get("nginx.worker_processes")
         if workers is not None:
-            pid = (self._root / "nginx.pid").read_text().strip()
-            running = len(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-            if running != (os.cpu_count() if workers == "auto" else workers):
+            wanted = (os.cpu_count() or 1) if workers == "auto" else int(workers)
+            running = children(int((self._root / "nginx.pid").read_text()), wanted)
+            if running != wanted:
                 wrong.append(f"nginx.worker_processes: {workers} was written, and {running} run")
         return wrong
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import sys
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from adapters.actuators.layers.python import Python
 from adapters.actuators.process import Layer
 from bench.starts.clients import Asked, answers, idle, load
 from bench.starts.draw import Candidate, root
-from bench.starts.group import LOOK, Group
+from bench.starts.group import Group, children
 from bench.starts.props import PROGRAMS
 from bench.starts.spaces import differing, written
 from console.demo.processes import free_port
@@ -29,11 +29,10 @@ ORDER = 880  # bytes of heap that one order of examples/jvm takes (measured on J
 WIDE_ORDER = 1060  # the same under ZGC, which has no compressed references
 ITEM = 256  # bytes of heap that one item of examples/go takes (measured on Go 1.26)
 STARTED = 64 * MIB  # of `live`, at most, in a candidate that only has to start
-FORKED = 5.0  # seconds until every worker is there
 NODE_SHARE = 0.72  # of the old space that is live under load; V8 gives up above 0.8 when collections do not help
 
 
-class Runtime:
+class Runtime(ABC):
     """What they have in common. See `play.Player`."""
 
     path = "/work"
@@ -55,14 +54,14 @@ class Runtime:
             wrong.append(self._group.last_words())
         return [*wrong, *([] if count else ["nothing was answered"])]
 
-    def problems(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def problems(self) -> list[str]: ...
 
-    def _command(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _command(self) -> list[str]: ...
 
-    def _variables(self) -> dict[str, str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _variables(self) -> dict[str, str]: ...
 
     def _idle(self, count: int) -> int:
         return max(0, count)
@@ -89,8 +88,8 @@ class Layered(Runtime):
             seen |= layer.effective(running, running)
         return differing(self._values, seen)
 
-    def _layers(self) -> list[Layer]:
-        raise NotImplementedError
+    @abstractmethod
+    def _layers(self) -> list[Layer]: ...
 
     def _variables(self) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -183,16 +182,12 @@ class Gunicorn(Layered):
     path = "/page"
 
     def problems(self) -> list[str]:
-        wanted, deadline = self._values["py.gunicorn_workers"], time.monotonic() + FORKED
-        while (workers := self._children()) != wanted and time.monotonic() < deadline:
-            time.sleep(LOOK)  # the first one answers before the last one is there
+        wanted = int(self._values["py.gunicorn_workers"])
+        workers = children(self._pid, wanted)
         wrong = super().problems()
         if workers != wanted:
             wrong.append(f"py.gunicorn_workers: {wanted} was written, and {workers} run")
         return wrong
-
-    def _children(self) -> int:
-        return len(Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split())
 
     def _layers(self) -> list[Layer]:
         kinds = {"py.": Python, "libc.": Libc}

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from adapters.load.quantiles import nearest_rank
 from console.demo.processes import Processes, free_port, listens
 from console.demo.scenarios.base import ARMS, EXAMPLES, ROOT, Scenario, fill, program
 
@@ -215,8 +216,7 @@ def _answers(url: str) -> bool:
 
 
 def p95(values: list[float]) -> float:
-    """95th percentile of raw values; not a number for none."""
+    """95th percentile of raw values by nearest rank; not a number for none."""
     if not values:
         return float("nan")
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    return nearest_rank(sorted(values), 0.95)

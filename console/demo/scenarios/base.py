@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ EXAMPLES = ROOT / "examples"
 ARMS = ("a", "b")
 
 
-class Scenario:
+class Scenario(ABC):
     """One service on two arms. The policy is `examples/<example>/trimtab.yaml` with its braces filled in."""
 
     name = ""  # of --scenario
@@ -44,9 +45,9 @@ class Scenario:
         """Names of the loopback ports that it wants."""
         return ARMS
 
+    @abstractmethod
     def write(self, stage: Stage) -> None:
         """Its files below `stage.directory`, the load's requests (`requests.txt`) among them."""
-        raise NotImplementedError(self.name)
 
     def policy(self, stage: Stage) -> dict[str, object]:
         """What fills the braces of the example's policy, beyond ports, root, strategy and watch."""
@@ -54,20 +55,20 @@ class Scenario:
 
     # --- running ---
 
+    @abstractmethod
     def start(self, stage: Stage) -> None:
         """Both arms, ready to be asked."""
-        raise NotImplementedError(self.name)
 
-    def stop(self, stage: Stage) -> None:
+    def stop(self, stage: Stage) -> None:  # noqa: B027  (most have nothing to end)
         """End what does not end with the stage's processes."""
 
     def address(self, stage: Stage, arm: str) -> str:
         """Where the load goes."""
         return f"http://127.0.0.1:{stage.ports[arm]}"
 
+    @abstractmethod
     def pids(self, stage: Stage, arm: str) -> list[int]:
         """The processes whose CPU serves this arm."""
-        raise NotImplementedError(self.name)
 
     def most_share(self, stage: Stage) -> float:
         """Cores that one arm can use at most."""

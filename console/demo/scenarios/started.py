@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -40,9 +41,9 @@ class Started(Scenario):
     def build(self, stage: Stage) -> None:
         """Whatever has to be compiled, into `stage.directory`."""
 
+    @abstractmethod
     def argv(self, stage: Stage, arm: str) -> list[str]:
         """The command that starts the service of an arm."""
-        raise NotImplementedError(self.name)
 
     def write(self, stage: Stage) -> None:
         (stage.directory / "requests.txt").write_text(self.requests)
