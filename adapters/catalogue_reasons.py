@@ -17,6 +17,7 @@ from domain.space import Parameter, Settings, Value, from_unit
 LOOKS = 400  # places of a range that are looked at for what constraints leave of it
 HALVINGS = 40
 
+UNLIMITED = 2**63 - 1  # what programs show of a number that nobody set: HotSpot, control groups
 _BYTES = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 
 
@@ -37,6 +38,8 @@ def amount(unit: str, value: object) -> str:
         return "on" if value else "off"
     if isinstance(value, str) or not isinstance(value, (int, float)):
         return str(value)
+    if abs(value) >= UNLIMITED:
+        return "not limited"
     if unit == "bytes" and abs(value) >= 1024:
         name, size = next(each for each in _BYTES if abs(value) >= each[1])
         return f"{value / size:.4g} {name}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from adapters.catalogue_reasons import amount
 from domain.errors import Misconfigured, Transient, TrimtabError
 from domain.ports import Json
 
@@ -107,7 +108,10 @@ def settings_text(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value_text(value)}" for name, value in settings.items())
 
 
-def value_text(value: Any) -> str:
+def value_text(value: Any, unit: str = "") -> str:
+    """A value for people: booleans as on and off, and where a unit is told, sizes as MiB."""
+    if unit and not isinstance(value, str) and value is not None:
+        return amount(unit, value)
     if value is None:
         return "(absent)"
     if isinstance(value, bool):

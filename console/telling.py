@@ -38,7 +38,7 @@ from domain.events import (
     Watched,
 )
 from domain.evidence import Pair
-from domain.space import Settings
+from domain.space import SearchSpace, Settings
 from domain.state import Run
 from domain.summary import changes, interval_text, percent_text
 
@@ -151,12 +151,13 @@ def looks_line(run: Run) -> str:
     return f"the original was looked at {times}: {found}"
 
 
-def difference(before: Settings, after: Settings) -> str:
-    """`gzip_comp_level 6 → 1`, or that nothing differs."""
-    found = changes(before, after)
-    return ", ".join(f"{name} {value_text(c.before)} → {value_text(c.after)}" for name, c in found.items()) or (
-        "the original settings"
-    )
+def difference(space: SearchSpace, before: Settings, after: Settings) -> str:
+    """`gzip_comp_level 6 → 1, pg.work_mem 4 MiB → 16 MiB`, or that nothing differs."""
+    units = {parameter.name: parameter.unit for parameter in space.parameters}
+    return ", ".join(
+        f"{name} {value_text(change.before, units.get(name, ''))} → {value_text(change.after, units.get(name, ''))}"
+        for name, change in changes(before, after).items()
+    ) or ("the original settings")
 
 
 def told(event: Event, *, minimise: bool = True) -> str:

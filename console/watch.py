@@ -70,7 +70,7 @@ class Lines:
             apply(self.run, event, record.time)
         run = self.run
         if isinstance(event, Proposed):
-            texts = [f"trial {event.trial}: {difference(run.original, event.settings)} ({event.why})"]
+            texts = [f"trial {event.trial}: {difference(run.target.space, run.original, event.settings)} ({event.why})"]
         else:
             texts = [told(event, minimise=run.target.objective.minimise)]
         if isinstance(event, Measured):
@@ -127,7 +127,7 @@ def view(run: Run, records: tuple[Record, ...], now: float) -> RenderableType:
             better = trial.effect is not None and trial.effect < 0
             table.add_row(
                 str(trial.number),
-                Text(difference(run.original, trial.settings)),
+                Text(difference(run.target.space, run.original, trial.settings)),
                 str(len(trial.block.pairs())),
                 Text(effect, style=_GOOD if better else ""),
                 Text(trial.status, style=_BAD if trial.status in ("aborted", "refused") else ""),

@@ -18,10 +18,10 @@ from console.demo.final import Final, measure
 from console.demo.ramp import saturating_rate
 from console.demo.scenarios.base import ARMS
 from console.demo.stage import Stage, p95
-from console.watch import told, view
+from console.telling import difference
+from console.watch import Lines, view
 from console.wiring import Session
 from domain.errors import Transient, TrimtabError
-from domain.journal import event_of
 from domain.ports import Actuator, Record, RunInfo, Stamp
 from domain.run import replay
 from domain.summary import Summary, summarise
@@ -108,6 +108,7 @@ class Show:
         return self._records(run, chaos, None)
 
     def _records(self, run: str, chaos: Chaos, live: Live | None) -> tuple[Record, ...]:
+        lines = Lines()
         seen, deadline, quiet = 0, time.monotonic() + RUN_SECONDS, time.monotonic()
         while time.monotonic() < deadline:
             try:
@@ -120,8 +121,7 @@ class Show:
                 live.update(view(state, records, time.time()), refresh=True)
             else:
                 for record in records[seen:]:
-                    text = told(event_of(record))
-                    if text:
+                    for text in lines.of(record):
                         self.say(text)
                         quiet = time.monotonic()
                 if time.monotonic() - quiet > 10.0:
@@ -195,8 +195,10 @@ class Show:
             f"  tried     {summary.trials} candidates, each against the settings in force at the same time",
             f"  outcome   {summary.outcome}: {summary.reason}",
         ]
-        for name, change in summary.changed.items():
-            lines.append(f"  changed   {name}: {change.before} → {change.after}")
+        if summary.changed:
+            space = self.session.target(self.target).space
+            changed = difference(space, summary.settings_before, summary.settings_after)
+            lines += [f"  changed   {each}" for each in changed.split(", ")]
         if final is not None:
             ratio = final.kept_p95 / final.control_p95
             lines.append(
