@@ -13,8 +13,8 @@ from adapters.actuators import nginx_include
 from bench.starts.clients import Asked, answers, idle, load
 from bench.starts.draw import Candidate
 from bench.starts.group import Group, children
+from bench.starts.ports import own_port
 from bench.starts.spaces import differing, written
-from console.demo.processes import free_port
 from domain.space import SearchSpace, Value
 
 BODY = 1 << 20  # bytes of what is asked for at most
@@ -55,7 +55,7 @@ class Nginx:
 
     def __init__(self, candidate: Candidate, group: Group, props: Path) -> None:
         self._candidate, self._group, self._root = candidate, group, group.folder
-        self._port, self._back = free_port(), free_port()
+        self._port, self._back = own_port(), own_port()
         self._props = props
         self._values: dict[str, Value] = {**candidate.present, **candidate.settings}
         inside = [each for each in written(candidate, "nginx")[0].parameters if each.name not in _OUTSIDE]

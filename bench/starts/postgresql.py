@@ -20,9 +20,9 @@ from adapters.catalogue_data import default_of
 from bench.diagnosis.servers import binaries
 from bench.starts.draw import Candidate
 from bench.starts.group import PATIENCE, Group, Refused
+from bench.starts.ports import own_port
 from bench.starts.props import USER
 from bench.starts.spaces import written
-from console.demo.processes import free_port
 from domain.errors import Rejected, Transient, TrimtabError
 
 SEGMENT = 2**30  # bytes of a table in one file
@@ -60,7 +60,7 @@ class Postgresql:
     def __init__(self, candidate: Candidate, group: Group, props: Path) -> None:
         self._candidate, self._group = candidate, group
         self._clusters = props / "clusters"
-        self._data, self._port = group.folder / "data", free_port()
+        self._data, self._port = group.folder / "data", own_port()
         self._space, self._values = written(candidate, "postgresql")
         self._dsn = f"host=127.0.0.1 port={self._port} user={USER} dbname=postgres"
         self._texts: dict[str, str] = {}

@@ -18,9 +18,9 @@ from adapters.actuators.process import Layer
 from bench.starts.clients import Asked, answers, idle, load
 from bench.starts.draw import Candidate, root
 from bench.starts.group import Group, children
+from bench.starts.ports import own_port
 from bench.starts.props import PROGRAMS
 from bench.starts.spaces import differing, written
-from console.demo.processes import free_port
 from domain.space import Value
 from domain.target import Arm
 
@@ -39,7 +39,7 @@ class Runtime(ABC):
 
     def __init__(self, candidate: Candidate, group: Group, props: Path) -> None:
         self._candidate, self._group, self._props = candidate, group, props
-        self._port, self._pid = free_port(), 0
+        self._port, self._pid = own_port(), 0
 
     def start(self) -> None:
         self._pid = self._group.start(self._command(), self._variables())
