@@ -13,9 +13,9 @@ AT_WORK = 1.0
 COMPUTING = 0.60
 CPU = 0.70
 
-# Beside the memory of an operation: what takes from the same memory (workers, compiled code) or makes the planner choose
-# a plan that sorts and hashes less. On a shop's database random_page_cost 4 -> 1.1 took half of p95 away, while work_mem
-# alone could not grow inside its memory limit.
+# Beside the memory of an operation: what takes from the same memory (workers, compiled code), or makes the planner
+# choose a plan that sorts and hashes less. On a shop's database random_page_cost 4 -> 1.1 took half of p95 away, where
+# work_mem had no room to grow.
 MEMORY_PARAMETERS = (
     "pg.work_mem",
     "pg.hash_mem_multiplier",
