@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ from bench.starts.draw import PRESETS
 from bench.starts.kept import Line, Plan
 from bench.starts.play import ENDINGS, SECONDS
 
-MOST_LISTED = 20  # failures of one preset without constraints
+MOST_LISTED = 3  # failures of one preset without constraints
+_PLACE = re.compile(r"/\S*/trimtab-starts-[^/\s]*/")  # where a candidate worked
 GIB, MIB = 2**30, 2**20
 _HEAD = """# Do sampled candidates start, and bear their load?
 
@@ -34,7 +36,7 @@ _WITH = """## Inside the constraints
 _WITHOUT = """## The same without constraints
 
 The same environments and bounds, every parameter drawn by itself. The loaded ones are drawn like the others: nothing is
-pushed to an edge.
+pushed to an edge.{first}
 
 | preset | candidates | refused | killed | wrong | errors | under load | of them failed | memory under load | seconds |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -55,8 +57,16 @@ def page(lines: Sequence[Line], plan: Plan, versions: Mapping[str, str]) -> str:
         if not chosen:
             continue
         rows = [row for name in PRESETS if (row := _row(name, [each for each in chosen if each["preset"] == name]))]
-        text += f"\n{head}{''.join(rows)}{_row('all', chosen)}{_failures(chosen, free)}"
+        text += (
+            f"\n{head.format(first=_first(chosen, plan))}{''.join(rows)}{_row('all', chosen)}{_failures(chosen, free)}"
+        )
     return text
+
+
+def _first(lines: Sequence[Line], plan: Plan) -> str:
+    """How far a run has come that was ended before its end; presets take turns."""
+    least = min(sum(line["preset"] == name for line in lines) for name in PRESETS)
+    return f" Of each preset the first {least} of {plan.candidates} were run." if least < plan.candidates else ""
 
 
 def counts(lines: Sequence[Line]) -> dict[str, int]:
@@ -97,7 +107,7 @@ def _failures(lines: Sequence[Line], free: bool) -> str:
 
 def _failure(line: Line, free: bool) -> str:
     settings: Mapping[str, Any] = line["settings"]
-    said = " ".join(told(line).split())[:400]
+    said = _PLACE.sub("", " ".join(told(line).split()))[:300]
     return f"- {said}" if free else f"- {said}\n  - `{json.dumps(settings)}`"
 
 

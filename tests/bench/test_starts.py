@@ -206,7 +206,7 @@ def test_the_page_counts_every_ending_and_lists_every_failure() -> None:
     assert "| go-service | 30 | 0 | 30 | 0 | 0 | 0 | 0 | - | 38 |" in text
     assert "- go-service 1 loaded (1.00 GiB, 1.5 CPU): oom, held 50 %, 1.25 s: it said no" in text
     assert '`{"go.GOGC": 100}`' in text
-    assert "go-service: 10 more" in text
+    assert "go-service: 27 more" in text
     assert f"Not complete: {4 * len(PRESETS) - 4} of {4 * len(PRESETS)} candidates" in text
     assert "Nothing failed." in page([line(0)], PLAN, {})
     assert told(line(0)).endswith("served, held 50 %, 1.25 s")
