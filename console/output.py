@@ -110,10 +110,10 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 
 def value_text(value: Any, unit: str = "") -> str:
     """A value for people: booleans as on and off, and where a unit is told, sizes as MiB."""
-    if unit and not isinstance(value, str) and value is not None:
-        return amount(unit, value)
     if value is None:
         return "(absent)"
+    if unit and not isinstance(value, str):
+        return amount(unit, value)
     if isinstance(value, bool):
         return "on" if value else "off"
     return plain(value)

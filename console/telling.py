@@ -151,17 +151,23 @@ def looks_line(run: Run) -> str:
     return f"the original was looked at {times}: {found}"
 
 
-def difference(space: SearchSpace, before: Settings, after: Settings) -> str:
-    """`gzip_comp_level 6 → 1, pg.work_mem 4 MiB → 16 MiB`, or that nothing differs."""
+def differences(space: SearchSpace, before: Settings, after: Settings) -> list[str]:
+    """Each setting that differs: `pg.work_mem 4 MiB → 16 MiB`."""
     units = {parameter.name: parameter.unit for parameter in space.parameters}
-    return ", ".join(
+    return [
         f"{name} {value_text(change.before, units.get(name, ''))} → {value_text(change.after, units.get(name, ''))}"
         for name, change in changes(before, after).items()
-    ) or ("the original settings")
+    ]
 
 
-def told(event: Event, *, minimise: bool = True) -> str:
-    """An event in one line of words; empty for those that say nothing to a person."""
+def difference(space: SearchSpace, before: Settings, after: Settings) -> str:
+    """`gzip_comp_level 6 → 1, pg.work_mem 4 MiB → 16 MiB`, or that nothing differs."""
+    return ", ".join(differences(space, before, after)) or "the original settings"
+
+
+def told(event: Event, run: Run) -> str:
+    """An event of the run in one line of words; empty for those that say nothing to a person."""
+    minimise = run.target.objective.minimise
     match event:
         case Opened():
             return f"opened: {event.signal.kind}, {event.signal.summary}"
@@ -175,8 +181,8 @@ def told(event: Event, *, minimise: bool = True) -> str:
             evidence = "; ".join((event.headline, *event.evidence))
             return f"diagnosis: {evidence}{f'; not tuned: {event.refusal}' if event.refusal else ''}"
         case Proposed():
-            settings = ", ".join(f"{name} {value_text(value)}" for name, value in event.settings.items())
-            return f"trial {event.trial}: {settings}{f' ({event.why})' if event.why else ''}"
+            changed = difference(run.target.space, run.original, event.settings)
+            return f"trial {event.trial}: {changed}{f' ({event.why})' if event.why else ''}"
         case Refused():
             return f"refused by the target: {event.reason}"
         case Aborted():

@@ -10,7 +10,7 @@ from console.telling import about, difference, gate_line, harm, looks_line, phas
 from console.wiring import Session
 from domain import budget
 from domain.errors import Transient
-from domain.events import Closed, Measured, Proposed
+from domain.events import Closed, Measured
 from domain.journal import event_of
 from domain.ports import Record, RunInfo
 from domain.run import replay
@@ -69,10 +69,7 @@ class Lines:
         else:
             apply(self.run, event, record.time)
         run = self.run
-        if isinstance(event, Proposed):
-            texts = [f"trial {event.trial}: {difference(run.target.space, run.original, event.settings)} ({event.why})"]
-        else:
-            texts = [told(event, minimise=run.target.objective.minimise)]
+        texts = [told(event, run)]
         if isinstance(event, Measured):
             # Interleaved, every second window completes no pair and would say the same again.
             step = progress(run)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from adapters.catalogue import preset_of
 from bench.starts import group
-from bench.starts.draw import PRESETS, catalogues, key_of, program_of
+from bench.starts.draw import PRESETS, key_of, program_of
 from bench.starts.kept import Plan, begun, keep, lines, plan_of
 from bench.starts.lanes import Lane, results
 from bench.starts.page import counts, page, told, write
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.report == "report":
-            write(PAGE, page(lines(options.keep, catalogues()), plan_of(options.keep), versions()))
+            write(PAGE, page(lines(options.keep), plan_of(options.keep), versions()))
             return 0
         return _run(options)
     except TrimtabError as error:
@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace) -> int:
     begun(options.keep, plan)
     done = {
         key_of(line["preset"], line["number"], line["free"])
-        for line in lines(options.keep, catalogues())
+        for line in lines(options.keep)
         if line["ending"] == "served" or not options.again
     }
     made(options.keep / "props", {program_of(preset_of(name)) for name in names})
@@ -78,11 +78,7 @@ def _run(options: argparse.Namespace) -> int:
     finally:
         group.sweep(prefix)
         shutil.rmtree(options.keep / "work" / prefix, ignore_errors=True)
-    found = [
-        line
-        for line in lines(options.keep, catalogues())
-        if line["preset"] in names and line["free"] == options.unconstrained
-    ]
+    found = [line for line in lines(options.keep) if line["preset"] in names and line["free"] == options.unconstrained]
     text = page(found, plan, versions())
     print(
         json.dumps({"plan": options.candidates, "endings": counts(found), "lines": found})

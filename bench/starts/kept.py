@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.starts.draw import key_of
+from bench.starts.draw import catalogues, key_of
 from domain.errors import Misconfigured
 
 FILE, PLAN = "starts.jsonl", "plan.json"
@@ -45,7 +45,7 @@ def plan_of(folder: Path) -> Plan:
         raise Misconfigured(f"{folder / PLAN}: {error}; python -m bench.starts --keep {folder} makes it") from error
 
 
-def lines(folder: Path, catalogues: Mapping[str, str]) -> list[Line]:
+def lines(folder: Path) -> list[Line]:
     """Every candidate that has ended, the last one of each. Left out: a line that a stop cut short, and what came from
     another catalogue than that of its preset now (`draw.catalogues`)."""
     found: dict[str, Line] = {}
@@ -53,7 +53,7 @@ def lines(folder: Path, catalogues: Mapping[str, str]) -> list[Line]:
     for text in file.read_text().splitlines() if file.exists() else []:
         try:
             line = json.loads(text)
-            if line["catalogue"] == catalogues[line["preset"]]:
+            if line["catalogue"] == catalogues()[line["preset"]]:
                 found[key(line)] = line
         except (ValueError, KeyError, TypeError):
             continue

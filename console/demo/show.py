@@ -18,7 +18,7 @@ from console.demo.final import Final, measure
 from console.demo.ramp import saturating_rate
 from console.demo.scenarios.base import ARMS
 from console.demo.stage import Stage, p95
-from console.telling import difference
+from console.telling import differences
 from console.watch import Lines, view
 from console.wiring import Session
 from domain.errors import Transient, TrimtabError
@@ -197,8 +197,8 @@ class Show:
         ]
         if summary.changed:
             space = self.session.target(self.target).space
-            changed = difference(space, summary.settings_before, summary.settings_after)
-            lines += [f"  changed   {each}" for each in changed.split(", ")]
+            changed = differences(space, summary.settings_before, summary.settings_after)
+            lines += [f"  changed   {each}" for each in changed]
         if final is not None:
             ratio = final.kept_p95 / final.control_p95
             lines.append(

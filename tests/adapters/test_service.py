@@ -32,6 +32,17 @@ def said(root: Path, word: str) -> tuple[str, ...]:
     return ("grep", "-qs", word, str(root / "log"))
 
 
+def starting(made: Restart, *, before: str = "", after: str = "") -> list[str]:
+    """The command of a process of its own that starts the program."""
+    lines = (
+        "import signal",
+        before,
+        "from adapters.actuators.service import Service",
+        "from domain.target import Restart",
+    )
+    return [sys.executable, "-c", "\n".join([*lines, f"Service({made!r}).start()", after])]
+
+
 @contextlib.contextmanager
 def stopping(service: Service) -> Iterator[Service]:
     try:
@@ -43,15 +54,7 @@ def stopping(service: Service) -> Iterator[Service]:
 def test_a_program_outlives_whoever_started_it(tmp_path: Path) -> None:
     """The starter's whole process group is killed; the program is in no group and no session of it."""
     made = restart(tmp_path, f"print('up', flush=True); {WAIT}", ready=said(tmp_path, "up"))
-    code = (
-        "import signal\n"
-        "from adapters.actuators.service import Service\n"
-        "from domain.target import Restart\n"
-        f"Service({made!r}).start()\n"
-        "print('started', flush=True)\n"
-        "signal.pause()\n"
-    )
-    command = [sys.executable, "-c", code]
+    command = starting(made, after="print('started', flush=True); signal.pause()")
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True) as starter:
         with stopping(Service(made)) as service:
             assert starter.stdout is not None
@@ -68,17 +71,10 @@ def test_a_program_outlives_whoever_started_it(tmp_path: Path) -> None:
 def test_what_its_starter_ignores_ends_a_program_all_the_same(tmp_path: Path) -> None:
     """A pool's worker ignores SIGTERM and SIGINT; a JVM that inherits that would have to be killed at every restart."""
     made = restart(tmp_path, f"print('up', flush=True); {WAIT}", ready=said(tmp_path, "up"))
-    code = (
-        "import signal\n"
-        "for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):\n"
-        "    signal.signal(number, signal.SIG_IGN)\n"
-        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
-        "from adapters.actuators.service import Service\n"
-        "from domain.target import Restart\n"
-        f"Service({made!r}).start()\n"
-    )
+    ignoring = "[signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]"
+    blocking = "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])"
     with stopping(Service(made)) as service:
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+        subprocess.run(starting(made, before=f"{ignoring}; {blocking}"), cwd=ROOT, check=True)
         lines = Path(f"/proc/{service.pid()}/status").read_text().splitlines()
         masks = {
             name: int(mask, 16)

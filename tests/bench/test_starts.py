@@ -186,7 +186,7 @@ def test_a_run_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
     with (tmp_path / FILE).open("a") as file:
         file.write('{"preset": "go-serv')
     begun(tmp_path, PLAN)
-    assert lines(tmp_path, catalogues()) == [line(0), line(0, free=True)]
+    assert lines(tmp_path) == [line(0), line(0, free=True)]
     with pytest.raises(Misconfigured, match="another folder"):
         begun(tmp_path, Plan(4, 2, 2))
 

@@ -115,7 +115,8 @@ def test_every_moment_of_a_run_can_be_shown(make: Callable[[], factory.Journalis
             run = replay(prefix)
             assert phase(run)
             view(run, prefix, prefix[-1].time)
-    assert all(isinstance(told(event_of(record)), str) for record in records)
+    whole = replay(records)
+    assert all(isinstance(told(event_of(record), whole), str) for record in records)
 
 
 def test_live_view_shows_trials_and_evidence() -> None:
