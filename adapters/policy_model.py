@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from adapters.promql import split_limit
-from domain.target import Design, Mode
+from domain.target import Design, Mode, OptIn
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+"
@@ -248,12 +248,42 @@ class Allow(_Model):
     restart: bool = Field(default=False, description="Changes may restart the program")
 
 
+_DNS = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+Name = Annotated[str, Field(pattern=_DNS)]
+
+
+class Branch(_Model):
+    """Where a proposal is committed that Trimtab must not apply itself."""
+
+    repository: str = Field(min_length=1, description="Path of a Git repository that is checked out here")
+    branch: str = Field(min_length=1, description="Branch that the commit goes to; made if it is not there")
+    file: str = Field(min_length=1, description="Path of the patch inside the repository")
+
+
+class Workload(_Model):
+    """The workload of a Kubernetes cluster that is tuned; the arms are pods made from its template for each run."""
+
+    namespace: Name
+    name: Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")]
+    kind: Literal["Deployment", "StatefulSet"] = "Deployment"
+    container: str = Field(default="", description="The container that is tuned; default: the only one")
+    service: str = Field(default="", description="The Service whose traffic the arms shall get")
+    config_map: str = Field(default="", description="The ConfigMap with the program's settings, for nginx")
+    key: str = Field(default="", description="The key of config_map that Trimtab may own")
+    take_over: list[str] = Field(
+        default=[], description="Field managers that act once and are overruled, e.g. kubectl-client-side-apply"
+    )
+    opt_in: list[OptIn] = Field(default=[], description="What is refused otherwise: single-replica, init-containers")
+    propose: Branch | None = Field(default=None, description="Where patches are committed that must not be applied")
+
+
 class Target(_Model):
     name: str = Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$", description="Lower-case letters, digits, -")
     mode: Mode | None = Field(default=None, description="Overrides the mode of the file")
     when: dict[str, str] = Field(default={}, description="Labels of an alert that mean this target")
     actuator: Actuator
-    arms: list[Arm] = Field(min_length=1, max_length=20)
+    arms: list[Arm] = Field(default=[], max_length=20, description="With a workload they are made: leave them out")
+    workload: Workload | None = None
     parameters: Parameters
     environment: dict[str, Scalar] = Field(
         default={},

@@ -18,7 +18,7 @@ from domain.errors import Misconfigured
 from domain.formula import Scalar
 from domain.profile import PROFILES, Profile
 from domain.space import SearchSpace, Settings, Value
-from domain.target import Arm, Guardrail, Limits, Objective, Restart, Target
+from domain.target import Arm, Branch, Guardrail, Limits, Objective, Restart, Target, Workload
 
 AFTER_A_RELOAD = 5.0  # seconds in which sessions of PostgreSQL still take on what was reloaded
 Problems = list[tuple[Path, str]]
@@ -76,7 +76,7 @@ def _target(content: model.PolicyFile, raw: model.Target) -> tuple[Problems, Tar
         name=raw.name,
         mode=raw.mode or content.mode,
         actuator=raw.actuator.kind,
-        arms=tuple(Arm(arm.label, dict(arm.__pydantic_extra__ or {}), _restart(arm.restart)) for arm in raw.arms),
+        arms=tuple(Arm(arm.label, dict(arm.__pydantic_extra__ or {}), _restart(arm.restart)) for arm in _listed(raw)),
         space=space,
         objective=Objective(
             raw.objective.minimise or raw.objective.maximise, bool(raw.objective.minimise), raw.objective.unit
@@ -91,6 +91,7 @@ def _target(content: model.PolicyFile, raw: model.Target) -> tuple[Problems, Tar
         limits=Limits(content.limits.cooldown, content.limits.trials, content.limits.time, content.limits.harm),
         lock=raw.lock,
         diagnose=raw.diagnose,
+        workload=_workload(raw.workload),
     )
 
 
@@ -117,9 +118,19 @@ def _names(raw: model.Target) -> Problems:
     return problems
 
 
+def _listed(raw: model.Target) -> list[model.Arm]:
+    """The arms: two pods, or one, where they are made from a workload."""
+    if raw.workload is None:
+        return raw.arms
+    return [
+        model.Arm.model_validate({"label": label}) for label in ("a", "b")[: 2 if raw.measure.design == "duet" else 1]
+    ]
+
+
 def _arms(raw: model.Target) -> Problems:
-    labels = [arm.label for arm in raw.arms]
-    problems: Problems = [
+    labels = [arm.label for arm in _listed(raw)]
+    problems: Problems = _places(raw)
+    problems += [
         (("arms", place, "label"), f"{label!r} is the label of another arm; labels must differ")
         for place, label in enumerate(labels)
         if label in labels[:place]
@@ -129,11 +140,50 @@ def _arms(raw: model.Target) -> Problems:
         for place, arm in enumerate(raw.arms)
         if arm.restart is not None and not raw.allow.restart
     ]
+    if not labels:
+        return [*problems, (("arms",), "none is listed; a target needs arms, or a workload that they are made from")]
     if raw.measure.design == "duet" and len(labels) < 2:
         problems.append((("arms",), "design duet compares two arms and one is listed; add one or use interleave"))
     if raw.measure.design == "interleave" and len(labels) > 1:
         problems.append((("arms",), f"design interleave uses one arm and {len(labels)} are listed; use duet"))
     return problems
+
+
+def _places(raw: model.Target) -> Problems:
+    """Whether the target lies in a cluster or on this machine, and not half in each."""
+    inside, workload = raw.actuator.kind.split("+")[0] == "kubernetes", raw.workload
+    if workload is None:
+        return [(("workload",), f"actuator {raw.actuator.kind!r} needs it: namespace and name")] if inside else []
+    problems: Problems = []
+    if not inside:
+        problems.append((("actuator", "kind"), f"{raw.actuator.kind!r} writes no workload; write kubernetes+..."))
+    if raw.arms:
+        problems.append((("arms",), "are made from the workload for each run; leave them out"))
+    if bool(workload.config_map) != bool(workload.key):
+        problems.append((("workload", "key"), "config_map and key belong together; give both or none"))
+    if "nginx" in raw.actuator.kind and not workload.config_map:
+        problems.append((("workload", "config_map"), "is missing; nginx's settings live in a key of a ConfigMap"))
+    if workload.kind == "StatefulSet" and raw.measure.design != "interleave":
+        problems.append((("measure", "design"), "a StatefulSet is measured on one ordinal; write interleave"))
+    return problems
+
+
+def _workload(raw: model.Workload | None) -> Workload | None:
+    if raw is None:
+        return None
+    git = raw.propose
+    return Workload(
+        namespace=raw.namespace,
+        name=raw.name,
+        kind=raw.kind,
+        container=raw.container,
+        service=raw.service,
+        config_map=raw.config_map,
+        key=raw.key,
+        take_over=tuple(raw.take_over),
+        opt_in=tuple(raw.opt_in),
+        propose=Branch(git.repository, git.branch, git.file) if git else None,
+    )
 
 
 def _queries(raw: model.Target) -> Problems:

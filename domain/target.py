@@ -28,6 +28,38 @@ class Restart:
     log: str = ""
 
 
+OptIn = Literal["single-replica", "init-containers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Where a proposal is committed: a branch of a Git repository that is checked out at `repository`, in `file`."""
+
+    repository: str
+    branch: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the arms of a run are cloned from, and what carries the kept settings: a workload of a Kubernetes cluster.
+
+    `container` is tuned (empty: the only one); the labels that `service` selects are the arms' too; `config_map` and
+    `key` hold the program's settings where they are a file. Field managers in `take_over` lose their fields to us;
+    `opt_in` allows what is refused otherwise; `propose` is where a patch is committed that we must not apply."""
+
+    namespace: str
+    name: str
+    kind: Literal["Deployment", "StatefulSet"] = "Deployment"
+    container: str = ""
+    service: str = ""
+    config_map: str = ""
+    key: str = ""
+    take_over: tuple[str, ...] = ()
+    opt_in: tuple[OptIn, ...] = ()
+    propose: Branch | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Arm:
     """A place that serves traffic under one configuration. `label` is the value of `$arm` in queries; `place` is what
@@ -76,7 +108,7 @@ class Limits:
 class Target:
     """One service to tune. `when` are the labels of an alert that mean this target; `seeds` are known-good settings of
     the catalogue, complete over the space; `lock` names a dependency that no two runs may share; with `diagnose`, a run
-    looks for the bottleneck before it searches."""
+    looks for the bottleneck before it searches. With a `workload`, the arms are pods that are made for each run."""
 
     name: str
     mode: Mode
@@ -94,3 +126,4 @@ class Target:
     limits: Limits = field(default_factory=Limits)
     lock: str = ""
     diagnose: bool = False
+    workload: Workload | None = None

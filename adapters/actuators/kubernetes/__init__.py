@@ -1,0 +1,1 @@
+"""Arms, what is kept, and the way back, in a Kubernetes cluster."""
