@@ -13,7 +13,7 @@ from domain.errors import Conflict, Transient, TrimtabError
 from domain.events import Imaged
 from domain.journal import event_of
 from domain.ports import Actuator, Image, Json, Stamp
-from domain.state import same
+from domain.space import equal as same
 
 POLL_SECONDS = 0.25
 RECENT = 20  # runs of the target that are looked through for the settings before

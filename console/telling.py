@@ -6,11 +6,14 @@ import math
 
 from console.output import plain, value_text
 from domain import budget, keeping
+from domain.allowance import Allowance
 from domain.attribution import LOOK_SLOTS, halfway
 from domain.block import Gate
 from domain.estimate import interval, of_pairs
 from domain.events import (
     Aborted,
+    Adopted,
+    Adopting,
     Advised,
     Applied,
     Applying,
@@ -28,6 +31,8 @@ from domain.events import (
     Looking,
     Measured,
     Opened,
+    Prepared,
+    Preparing,
     Promoted,
     Proposed,
     Refused,
@@ -35,6 +40,7 @@ from domain.events import (
     Restoring,
     Sampled,
     Screened,
+    Surveyed,
     Watched,
 )
 from domain.evidence import Pair
@@ -165,6 +171,16 @@ def difference(space: SearchSpace, before: Settings, after: Settings) -> str:
     return ", ".join(differences(space, before, after)) or "the original settings"
 
 
+def surveyed(allowance: Allowance) -> str:
+    """What the place of a workload allows, in one line."""
+    if allowance.refusal:
+        return f"cannot be tuned here: {allowance.refusal}"
+    parts = [f"{name} within {each.low:g} to {each.high:g} ({each.reason})" for name, each in allowance.bounds.items()]
+    parts += [f"{name} stays as it is ({why})" for name, why in allowance.frozen.items()]
+    parts += [f"{name} will only be proposed ({why})" for name, why in allowance.advised.items()]
+    return f"what the place allows: {'; '.join([*parts, *allowance.notes]) or 'all that was asked for'}"
+
+
 def told(event: Event, run: Run) -> str:
     """An event of the run in one line of words; empty for those that say nothing to a person."""
     minimise = run.target.objective.minimise
@@ -219,5 +235,16 @@ def told(event: Event, run: Run) -> str:
             return f"arm {event.arm} was changed by somebody else: {event.seen}"
         case Closed():
             return f"closed: {event.outcome}, {event.reason}"
-        case Sampled() | Advised() | Applying() | Applied() | Measured():
+        case Surveyed():
+            return surveyed(event.allowance)
+        case Prepared():
+            return f"the arms did not come up: {event.fault}" if event.fault else "the arms of this run serve"
+        case Adopting():
+            return f"the workload takes on {difference(run.target.space, run.original, event.settings)}"
+        case Adopted():
+            if event.fault:
+                return f"the workload did not come up with them and is back: {event.fault}"
+            proposed = f"; proposed, not applied: {', '.join(sorted(event.proposed))}" if event.proposed else ""
+            return f"{'the workload carries the winner' if event.settings else 'nothing was applied'}{proposed}"
+        case Sampled() | Advised() | Applying() | Applied() | Measured() | Preparing():
             return ""

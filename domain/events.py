@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from domain.allowance import Allowance
 from domain.evidence import Pair, Window
 from domain.signal import Signal
 from domain.space import Settings
@@ -16,7 +17,9 @@ from domain.target import Target
 
 Purpose = Literal["screen", "gate", "promote", "watch", "keep", "restore", "look"]
 Verdict = Literal["Keep", "RollBack", "Inconclusive", "NothingToGain"]
-Outcome = Literal["kept", "nothing_to_gain", "inconclusive", "restored", "recovered", "refused", "conflict", "failed"]
+Outcome = Literal[
+    "kept", "recommended", "nothing_to_gain", "inconclusive", "restored", "recovered", "refused", "conflict", "failed"
+]
 Json = dict[str, Any]
 Interval = tuple[float | None, float | None]  # None: open on that side
 
@@ -40,11 +43,32 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What the place of a workload allows, with the reasons: see `domain.ports.Allowance`."""
+
+    allowance: Allowance
+
+
+@dataclass(frozen=True, slots=True)
 class Imaged:
     """The before-image was read from every arm (label → settings) and lies on the target."""
 
     settings: Mapping[str, Settings]
     versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """The intention to make the arms of this run."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The arms serve. With a `fault` they do not come up."""
+
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +294,25 @@ class HeldBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopting:
+    """The intention to put proven settings into the workload that the arms were made from."""
+
+    settings: Settings
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The workload carries `settings`; `proposed` were only proposed, as `patch` says. With a `fault` it did not come
+    up with them and carries what it did before."""
+
+    settings: Settings
+    proposed: Settings
+    patch: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Conflicted:
     """Somebody else changed the target; nothing was restored."""
 
@@ -288,5 +331,5 @@ class Closed:
 Event = (
     Opened | Heard | Imaged | Sampled | Diagnosed | Calibrated | Advised | Proposed | Applying | Applied | Refused
     | Measured | Aborted | Screened | GateOpened | Judged | Promoted | Restoring | Restored | Watched | HeldBack
-    | Looking | Looked | Conflicted | Closed
+    | Looking | Looked | Surveyed | Preparing | Prepared | Adopting | Adopted | Conflicted | Closed
 )  # fmt: skip

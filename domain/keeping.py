@@ -15,8 +15,9 @@ from domain.evidence import Pair, Role
 from domain.gate import MOST_RARE, RARE_HARM, Ruling, harmful, judge, rare_harm
 from domain.schedule import next_slot, slot
 from domain.space import Settings
-from domain.state import Run, same
-from domain.steps import Apply, Close, Decide, Step, TakeBack
+from domain.space import equal as same
+from domain.state import Run
+from domain.steps import Adopt, Apply, Close, Decide, Step, TakeBack
 
 SHARES = (0.1, 0.5, 1.0)  # of the arms that carry the kept settings, step by step
 MOST_GAPS = 3  # the watch gives up after this many times the pairs that it needs
@@ -165,6 +166,8 @@ def _hold_back(run: Run, now: float) -> Step:
     if block is None or profile.hold_back <= 0 or len(run.target.arms) < 2 or run.held:
         if not run.at_rest:
             return Apply({arm.label: run.incumbent for arm in run.target.arms}, "keep")
+        if run.made:
+            return _adopt(run, f"{why}; {run.held[-1].why}" if run.held else why)
         return Close("kept", f"{why}; {run.held[-1].why}" if run.held else why)
     pairs = block.pairs()
     seen = of_pairs(pairs)
@@ -182,6 +185,19 @@ def _hold_back(run: Run, now: float) -> Step:
         return Decide((HeldBack(effect, bounds, len(pairs), False, f"{words}: {told}"),))
     pause = profile.hold_back_every if block.slots else 0.0
     return next_slot(run, block, challenger=run.incumbent, baseline=run.original, purpose="watch", now=now, pause=pause)
+
+
+def _adopt(run: Run, why: str) -> Step:
+    """What is proven on the arms goes into the workload that they were made from, where that is ours to change."""
+    adopted = run.adopted
+    if adopted is None:
+        return Adopt(run.incumbent)
+    if adopted.fault:
+        return TakeBack("failed", f"the workload did not come up with the kept settings: {adopted.fault}")
+    if adopted.proposed:
+        names = ", ".join(sorted(adopted.proposed))
+        return Close("kept" if adopted.settings else "recommended", f"{why}; proposed, not applied: {names}")
+    return Close("kept", why)
 
 
 def _told(aborted: Aborted) -> str:

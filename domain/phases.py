@@ -13,18 +13,34 @@ from domain.estimate import of_pairs
 from domain.events import Aborted, Event, GateOpened, Judged, Looking, Outcome, Sampled, Verdict, Watched
 from domain.evidence import Missing, Pair, Window, differences
 from domain.gate import gate_alpha
-from domain.schedule import next_slot, past_pairs
+from domain.schedule import fresh, next_slot, past_pairs
 from domain.screening import censored as censor
 from domain.screening import noise, screened, slice_noise
-from domain.state import Run, same
-from domain.steps import Apply, Ask, Calibrate, Close, Decide, Examine, Step, TakeBack, Wait
+from domain.space import equal as same
+from domain.state import Run
+from domain.steps import Apply, Ask, Calibrate, Close, Decide, Examine, Prepare, Step, TakeBack, Wait
 
 EXAMINED = 8.0  # seconds between the two samples of a diagnosis, at least
+AFTER_THE_SEARCH = 3600.0  # seconds that gates, promotion, watch and rollout may take after the last trial
 MOST_GAPS = 3  # a trial gives up after this many times the pairs that it needs
 
 
+def prepare(run: Run, now: float) -> Step:
+    """Arms that are made for the run; a mode that must not write makes none."""
+    if not run.may_act:
+        return advise_only(run, now)
+    latest = run.began + run.max_seconds + AFTER_THE_SEARCH + run.profile.hold_back
+    return Prepare(max(latest, now + AFTER_THE_SEARCH))
+
+
 def calibrate(run: Run, now: float) -> Step:
-    """A/A from the past: identical arms, before anything was touched."""
+    """A/A from the past: identical arms, before anything was touched. Arms that were made for the run have no past, and
+    serve for a while first."""
+    if run.prepared is not None and run.prepared.fault:
+        return take_back(run, "failed", f"the arms did not come up: {run.prepared.fault}")
+    ripe = fresh(run) + run.profile.calibration_pairs * run.profile.window + 2 * run.profile.scrape
+    if run.made and now < ripe:
+        return Wait(ripe)
     images = list(run.before.settings.values()) if run.before is not None else []
     if not all(same(images[0], other) for other in images):
         return Close("refused", "the arms carry different settings; make them equal, then start again")
@@ -57,7 +73,7 @@ def choose(run: Run, now: float) -> Step:
         return take_back(run, "recovered", f"resolved without a change: {run.recovered.why}")
     if not run.at_rest and not _just_kept(run):
         return Apply({arm.label: run.incumbent for arm in run.target.arms}, "restore")
-    if run.resolved and not run.trials:
+    if run.resolved and not run.trials and not run.on_top:
         # Later, `resolved` is only noted: half of the traffic on a good candidate can resolve an alert by itself.
         return take_back(run, "recovered", "the alert resolved before anything was tried")
     if attribution.due(run):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from domain.allowance import Adoption, Allowance
 from domain.evidence import Seen
 from domain.signal import Signal
 from domain.space import SearchSpace, Settings
@@ -69,8 +70,9 @@ class Journal:
 class Ledger(Protocol):
     """The store of all journals. Raises Transient when it cannot be reached; nothing is half written."""
 
-    def submit(self, signal: Signal) -> bool:
-        """Queue a signal for admission. False if the same `id` and `status` were submitted before (within a day)."""
+    def submit(self, signal: Signal, lead: Lead | None = None) -> bool:
+        """Queue a signal for admission. False if the same `id` and `status` were submitted before (within a day). With
+        a `lead`, raises Stale and queues nothing once somebody else has taken that lead."""
 
     def submitted(self) -> Signal | None:
         """The oldest queued signal; it stays queued until `settle`."""
@@ -129,6 +131,25 @@ class Ledger(Protocol):
         limit: int = 100,
     ) -> tuple[RunInfo, ...]:
         """Newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The right to do a `job` that one process should do. `token` grows each time that the lead is taken, so what an
+    older leader still sends can be told and refused."""
+
+    job: str
+    token: int
+
+
+class Leadership(Protocol):
+    """Who of several processes does a job. Raises Transient when it cannot be asked."""
+
+    def lead(self, job: str, holder: str, seconds: float) -> Lead | None:
+        """Take the lead for `seconds`, or keep it for so long from now; None while another `holder` has it."""
+
+    def resign(self, lead: Lead) -> None:
+        """Give the lead back, so that the next one need not wait; nothing if somebody took it since. Idempotent."""
 
 
 class Queue(Protocol):
@@ -210,6 +231,29 @@ class Actuator(Protocol):
 
     def release(self, run: str, *, keep: bool = False) -> None:
         """Remove the before-image of `run`; with `keep`, set it aside under another name. Idempotent."""
+
+
+# --- stage ------------------------------------------------------------------------------------------------------------
+
+
+class Stage(Protocol):
+    """Where the arms of a target are made for each run, and where what is kept belongs: a workload of a cluster. Its
+    before-image is that of its arms (`Actuator.protect`). Raises Transient (also while it is still at it), Stale,
+    Rejected, Conflict, Misconfigured only; every call may be made again."""
+
+    def survey(self) -> Allowance:
+        """What is allowed here. Changes nothing."""
+
+    def prepare(self, stamp: Stamp, until: float) -> None:
+        """Make the arms, with the settings in force, and wait until they serve in the place of others. They leave by
+        themselves some time after `until` (Unix seconds). Rejected if they do not come up."""
+
+    def adopt(self, settings: Settings, stamp: Stamp) -> Adoption:
+        """Put proven settings into the workload itself and wait until all of it carries them. Rejected if it does not
+        come up with them; what was in force before is back then."""
+
+    def retire(self, run: str) -> None:
+        """The arms of this run leave, once what they replaced serves again."""
 
 
 # --- diagnosis --------------------------------------------------------------------------------------------------------

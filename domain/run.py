@@ -12,7 +12,7 @@ from domain import keeping, phases
 from domain.journal import event_of
 from domain.ports import Record
 from domain.state import Run, apply
-from domain.steps import Close, Done, Examine, Step, TakeBack, TakeImages
+from domain.steps import Close, Done, Examine, Step, Survey, TakeBack, TakeImages
 
 
 def replay(records: Sequence[Record]) -> Run:
@@ -34,12 +34,18 @@ def next_step(run: Run, now: float) -> Step:
     if run.restoring is not None:
         return TakeBack(run.restoring.outcome, run.restoring.why)
 
+    if run.made and run.surveyed is None:
+        return Survey()
+    if run.surveyed is not None and run.surveyed.refusal:
+        return Close("refused", f"cannot be tuned here: {run.surveyed.refusal}")
     if run.before is None:
         return TakeImages()
     if run.stop is not None:
         return phases.take_back(run, "restored", f"stopped: {run.stop}")
     if run.target.diagnose and run.sampled is None and run.diagnosed is None:
         return Examine()
+    if run.made and run.prepared is None:
+        return phases.prepare(run, now)
     if run.calibrated is None:
         return phases.calibrate(run, now)
     if run.calibrated.fault:

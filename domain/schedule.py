@@ -9,8 +9,9 @@ from random import Random
 from domain.block import Block
 from domain.events import Measured, Purpose
 from domain.evidence import Missing, Role, Window
-from domain.space import Settings
-from domain.state import Run, needs_restart, same
+from domain.space import Settings, needs_restart
+from domain.space import equal as same
+from domain.state import Run
 from domain.steps import Apply, Decide, Glance, Measure, Span, Step, Wait
 
 DRAIN_LIMIT = 60.0  # seconds that older generations of a server may take to drain before the slot is given up
@@ -112,13 +113,21 @@ def settle(run: Run) -> float:
     return max(run.profile.settle, 2 * run.profile.scrape, tail)
 
 
+def fresh(run: Run) -> float:
+    """From when on arms that were made for the run are as good as old ones (Unix seconds)."""
+    return run.prepared_at + settle(run) + run.profile.warm_up
+
+
 def past_pairs(run: Run, now: float) -> tuple[tuple[Span, Span], ...]:
     """Windows before the run, oldest first, in which all arms carried the same settings: A/A pairs that cost nobody
     anything, then those of the onset. Interleaved, a pair is two windows of the one arm in turn."""
     length, latest = run.profile.window, min(now, run.began) - 2 * run.profile.scrape
+    count = run.profile.calibration_pairs + run.profile.onset_windows
+    if run.made:
+        count, latest = run.profile.calibration_pairs, fresh(run) + run.profile.calibration_pairs * length
     labels = [arm.label for arm in run.target.arms]
     pairs: list[tuple[Span, Span]] = []
-    for back in range(run.profile.calibration_pairs + run.profile.onset_windows, 0, -1):
+    for back in range(count, 0, -1):
         if run.target.design == "interleave":
             start = latest - 2 * back * length
             first, second = Span(labels[0], "candidate", start, start + length), start + length

@@ -87,7 +87,7 @@ def calibrated(run: Run, past: Sequence[Pair], skew: float = 0.0) -> Calibrated:
     """What A/A says about noise, and whether it is safe to measure here at all. `past` are the pairs before the run,
     oldest first; those of the onset tell the level at the signal and nothing else. `skew` is how far Prometheus' clock
     is ahead of ours, in seconds."""
-    onset = run.began - run.profile.onset_windows * run.profile.window
+    onset = math.inf if run.made else run.began - run.profile.onset_windows * run.profile.window
     pairs = [pair for pair in past if pair.candidate.end <= onset and pair.d is not None]
     ds = differences(pairs)
     windows = [window for pair in pairs for window in (pair.candidate, pair.control)]
@@ -112,6 +112,8 @@ def calibrated(run: Run, past: Sequence[Pair], skew: float = 0.0) -> Calibrated:
     if abs(skew) > run.profile.window / 10:
         fault = f"Prometheus' clock is {skew:+.1f} s from ours, so windows would be read at the wrong time"
     healthy, noticed = _levels([pair for pair in past if pair.d is not None])
+    if run.made:
+        healthy = None  # how it was before the signal, these arms cannot know
     return Calibrated(
         pairs=tuple(pairs),
         sd=stdev(ds) if len(ds) >= 2 else run.profile.prior_sd,

@@ -13,8 +13,9 @@ from domain.formula import parse, substitute
 from domain.ports import Advice, Observation, Request
 from domain.screening import noise
 from domain.space import SearchSpace, Settings, inside
+from domain.space import equal as same
 from domain.space import same as same_value
-from domain.state import Run, same
+from domain.state import Run
 
 WIDEST, FLOOR = 0.5, 0.03  # radius of the trust region, unit cube
 WIDER, NARROWER = 1.25, 1.5
@@ -24,7 +25,7 @@ WORSE = 0.05  # a trial this much worse than the incumbent is a failure of the r
 def request(run: Run) -> Request:
     """What the strategy is asked: everything measured so far, effects against the original."""
     names = focus(run)
-    space = narrowed(run.target.space, names, run.original)
+    space = narrowed(run.space, names, run.original)
     return Request(
         space=space,
         history=tuple(replace(seen, settings=inside(space, seen.settings)) for seen in observations(run)),
@@ -66,7 +67,8 @@ def advised(advice: Advice, run: Run) -> Advised:
 
 def focus(run: Run) -> frozenset[str]:
     """The parameters that are searched: those that can matter by the diagnosis; all, where it names none of them."""
-    names = frozenset(parameter.name for parameter in run.target.space.parameters)
+    frozen = run.surveyed.frozen if run.surveyed is not None else {}
+    names = frozenset(each.name for each in run.target.space.parameters if each.name not in frozen)
     named = names & frozenset(run.diagnosed.parameters) if run.diagnosed is not None else frozenset()
     return named or names
 

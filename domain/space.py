@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Literal
 
@@ -106,9 +106,41 @@ def same(a: Value, b: Value) -> bool:
     return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
+def equal(ours: Settings, theirs: Settings) -> bool:
+    """The same names with the same values; True and 1 are different ones."""
+    return ours.keys() == theirs.keys() and all(
+        type(ours[key]) is type(theirs[key]) and ours[key] == theirs[key] for key in ours
+    )
+
+
+def needs_restart(space: SearchSpace, ours: Settings, theirs: Settings | None) -> bool:
+    """Whether the settings differ in a parameter that only a restart activates; None: what was there is not known."""
+    return any(
+        parameter.cost == "restart" and (theirs is None or not same(ours[parameter.name], theirs[parameter.name]))
+        for parameter in space.parameters
+    )
+
+
 def distance(space: SearchSpace, a: Settings, b: Settings) -> int:
     """The number of parameters of the space in which two settings differ."""
     return sum(not _both(a, b, parameter.name) for parameter in space.parameters)
+
+
+def bounded(space: SearchSpace, bounds: Mapping[str, tuple[float, float]]) -> SearchSpace:
+    """The space with these parameters between narrower bounds, low and high by name. One without any value left in
+    them keeps the nearest that it had."""
+
+    def narrower(parameter: Parameter) -> Parameter:
+        if parameter.name not in bounds or parameter.low is None or parameter.high is None:
+            return parameter
+        low, high = (min(max(each, parameter.low), parameter.high) for each in bounds[parameter.name])
+        if parameter.type == "integer":
+            low, high = math.ceil(low), max(math.ceil(low), math.floor(high))
+        return replace(parameter, low=low, high=max(low, high))
+
+    if not bounds:
+        return space
+    return replace(space, parameters=tuple(narrower(each) for each in space.parameters))
 
 
 def inside(space: SearchSpace, settings: Settings) -> Settings:

@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from domain import exposure
+from domain.allowance import Allowance
 from domain.block import Block, Gate, Noise, Trial
 from domain.events import (
     Aborted,
+    Adopted,
+    Adopting,
     Advised,
     Applied,
     Applying,
@@ -26,6 +30,8 @@ from domain.events import (
     Looking,
     Measured,
     Opened,
+    Prepared,
+    Preparing,
     Promoted,
     Proposed,
     Refused,
@@ -33,27 +39,15 @@ from domain.events import (
     Restoring,
     Sampled,
     Screened,
+    Surveyed,
     Watched,
 )
 from domain.evidence import Pair, differences
 from domain.profile import Profile
 from domain.robust import winsorised
-from domain.space import SearchSpace, Settings
-from domain.space import same as same_value
+from domain.space import SearchSpace, Settings, bounded
+from domain.space import equal as same
 from domain.target import Target
-
-
-def same(a: Settings, b: Settings) -> bool:
-    """Equal settings; True and 1 are different values."""
-    return a.keys() == b.keys() and all(type(a[key]) is type(b[key]) and a[key] == b[key] for key in a)
-
-
-def needs_restart(space: SearchSpace, ours: Settings, theirs: Settings | None) -> bool:
-    """Whether the settings differ in a parameter that only a restart activates; None: what was there is not known."""
-    return any(
-        parameter.cost == "restart" and (theirs is None or not same_value(ours[parameter.name], theirs[parameter.name]))
-        for parameter in space.parameters
-    )
 
 
 @dataclass(slots=True)
@@ -63,6 +57,10 @@ class Run:
     opened: Opened
     began: float
     before: Imaged | None = None
+    surveyed: Allowance | None = None
+    prepared: Prepared | None = None
+    prepared_at: float = 0.0
+    adopted: Adopted | None = None
     sampled: Sampled | None = None
     sampled_at: float = 0.0
     diagnosed: Diagnosed | None = None
@@ -121,6 +119,22 @@ class Run:
     @property
     def profile(self) -> Profile:
         return self.opened.target.profile
+
+    @property
+    def made(self) -> bool:
+        """The arms are made for the run, and have no past."""
+        return self.target.workload is not None
+
+    @property
+    def on_top(self) -> bool:
+        """The arms are added to what serves: an alert may resolve because of that alone."""
+        return self.surveyed is not None and self.surveyed.on_top
+
+    @property
+    def space(self) -> SearchSpace:
+        """The target's space, within what its place allows."""
+        bounds = self.surveyed.bounds if self.surveyed is not None else {}
+        return bounded(self.target.space, {name: (each.low, each.high) for name, each in bounds.items()})
 
     @property
     def original(self) -> Settings:
@@ -195,6 +209,16 @@ def apply(run: Run, event: Event, time: float) -> None:
             run.touched = run.may_act
             run.incumbent = next(iter(event.settings.values()))
             run.arms = dict(event.settings)
+        case Surveyed():
+            run.surveyed = event.allowance
+        case Preparing():
+            run.generation = max(run.generation, event.generation)
+        case Prepared():
+            run.prepared, run.prepared_at, run.applied_at = event, time, time
+        case Adopting():
+            run.generation = max(run.generation, event.generation)
+        case Adopted():
+            run.adopted = event
         case Sampled():
             run.sampled, run.sampled_at = event, time
         case Diagnosed():
@@ -213,16 +237,16 @@ def apply(run: Run, event: Event, time: float) -> None:
             run.applying_since, run.applying_last = (run.applying_since if run.applying else time), time
             run.applying = event
             run.generation, run.touched = max(run.generation, event.generation), True
-            if _strange(run, event.arms) > _strange(run, run.arms):
-                _expose(run, event.arms, time)  # the write may come to pass although its outcome is never told
+            if exposure.strange(run, event.arms) > exposure.strange(run, run.arms):
+                exposure.expose(run, event.arms, time)  # the write may come to pass although its outcome is never told
             if event.purpose == "promote" and run.promoting is None:
                 run.promoting = Block(time)
         case Applied():
-            _expose(run, event.arms, time)
-            _restarted(run, event.arms, time)
+            exposure.expose(run, event.arms, time)
+            exposure.restarted(run, event.arms, time)
             run.arms, run.applied_at, run.applying = event.arms, time, None
         case Refused():
-            _expose(run, {}, time)
+            exposure.expose(run, {}, time)
             run.refusal, run.applying, run.arms = run.applying, None, {}
             if run.trial is not None:
                 run.trial.status = "refused"
@@ -261,7 +285,7 @@ def apply(run: Run, event: Event, time: float) -> None:
             run.restoring, run.touched = event, True
             run.generation = max(run.generation, event.generation)
         case Restored():
-            _expose(run, {}, time)
+            exposure.expose(run, {}, time)
             run.restored, run.applying = event, None
         case Conflicted():
             run.conflict = event
@@ -283,53 +307,13 @@ def _hear(run: Run, event: Heard) -> None:
             run.resolved = False
 
 
-def _block(run: Run) -> Block | None:
-    if run.watched is not None:
-        return run.holding
-    if run.final:
-        return run.watching if run.promoted else run.promoting
-    if run.look is not None:
-        return run.look
-    if run.gate is not None:
-        return run.gate.block
-    return run.trial.block if run.trial is not None else None
-
-
 def _measure(run: Run, event: Measured, time: float) -> None:
-    block = _block(run)
+    block = exposure.block(run)
     if block is not None:
         block.add(event.windows)
-        _expose(run, run.arms, time)
+        exposure.expose(run, run.arms, time)
         block.exposed_before_last, block.exposed_at_last = block.exposed_at_last, block.exposed
     run.last_end = max(window.end for window in event.windows)
-
-
-def _expose(run: Run, arms: Mapping[str, Settings], time: float) -> None:
-    """What served until now is charged to its block; what is carried from now on belongs to the open one."""
-    if run.exposing is not None:
-        run.exposing.exposed += (time - run.exposed_since) * run.exposed_share
-    strange = _strange(run, arms)
-    run.exposing = _block(run) if strange and not run.final and run.look is None else None
-    run.exposed_since, run.exposed_share = time, strange / max(1, len(arms))
-
-
-def _restarted(run: Run, arms: Mapping[str, Settings], time: float) -> None:
-    """A restart of ours is no harm of the candidate, but users of that arm had nothing meanwhile: it is charged."""
-    block, renew = _block(run), run.applying is not None and run.applying.renew
-    changed = [
-        label for label, settings in arms.items() if needs_restart(run.target.space, settings, run.arms.get(label))
-    ]
-    if block is not None and renew:
-        block.placements += 1
-    if renew or changed:
-        run.restarted_at = time
-        if block is not None:
-            share = 1.0 if renew else len(changed) / len(arms)
-            block.down += share * (time - run.applying_last)
-
-
-def _strange(run: Run, arms: Mapping[str, Settings]) -> int:
-    return sum(not same(settings, run.incumbent) for settings in arms.values())
 
 
 def _pool(run: Run, pairs: Sequence[Pair]) -> None:

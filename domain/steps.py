@@ -31,8 +31,20 @@ class Decide:
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """Ask what the place of the workload allows."""
+
+
+@dataclass(frozen=True, slots=True)
 class TakeImages:
     """Read every arm; in mode act put the before-images on the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Make the arms; they leave by themselves some time after `until` (Unix seconds)."""
+
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,13 @@ class Glance:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopt:
+    """Put proven settings into the workload itself."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
 class TakeBack:
     """Bring the before-image back on every arm. The run then closes with `outcome`."""
 
@@ -109,4 +128,7 @@ class Close:
     reason: str
 
 
-Step = Done | Wait | Decide | TakeImages | Examine | Calibrate | Ask | Apply | Measure | Glance | TakeBack | Close
+Step = (
+    Done | Wait | Decide | Survey | TakeImages | Prepare | Examine | Calibrate | Ask | Apply | Measure | Glance
+    | Adopt | TakeBack | Close
+)  # fmt: skip

@@ -25,7 +25,7 @@ from domain.journal import event_of
 from domain.ports import Record, RunInfo
 from domain.signal import SignalKind
 from domain.space import Settings, Value
-from domain.state import same
+from domain.space import equal as same
 
 _READ = frozenset(
     kind.__name__

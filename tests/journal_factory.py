@@ -38,7 +38,8 @@ from domain.profile import DEMO
 from domain.run import next_step
 from domain.signal import Signal
 from domain.space import Parameter, SearchSpace, Settings, Value
-from domain.state import Run, apply, same
+from domain.space import equal as same
+from domain.state import Run, apply
 from domain.steps import Apply, Close, Decide, Measure, TakeBack, Wait
 from domain.target import Arm, Guardrail, Limits, Objective, Target
 

@@ -15,22 +15,26 @@ import structlog
 
 from domain.errors import Conflict, Misconfigured, Rejected, Transient
 from domain.events import (
+    Adopted,
+    Adopting,
     Applied,
     Applying,
     Closed,
     Conflicted,
     Diagnosed,
     Event,
-    Heard,
     Imaged,
     Measured,
     Outcome,
+    Prepared,
+    Preparing,
     Refused,
     Restored,
     Restoring,
     Sampled,
+    Surveyed,
 )
-from domain.evidence import Missing, Reading, Seen, Window, paired
+from domain.evidence import Window, paired
 from domain.journal import seal, verify
 from domain.phases import glanced
 from domain.ports import (
@@ -44,14 +48,17 @@ from domain.ports import (
     Ledger,
     Optimizer,
     Record,
+    Stage,
     Stamp,
     Telemetry,
 )
 from domain.run import next_step, replay
 from domain.screening import calibrated
 from domain.search import advised
+from domain.space import Settings
 from domain.state import Run, apply
 from domain.steps import (
+    Adopt,
     Apply,
     Ask,
     Calibrate,
@@ -61,18 +68,28 @@ from domain.steps import (
     Examine,
     Glance,
     Measure,
+    Prepare,
     Span,
+    Survey,
     TakeBack,
     TakeImages,
     Wait,
 )
 from domain.target import Target
+from workers.reading import heard_of, window
 
 LEASE_SECONDS = 75.0  # longer than a task may live (60 s), shorter than the broker's visibility timeout (120 s)
 RETRY_SECONDS = 1.0
 BROKEN_SECONDS = 30.0  # a step that raised what trying again cannot help is looked at this often
 log = structlog.get_logger("advance")
 MOST_DECISIONS = 8  # between two looks at the world; more would mean a decision that repeats itself
+
+
+def no_stage(target: Target) -> Stage | None:
+    """Where arms stand for themselves."""
+    if target.workload is not None:
+        raise Misconfigured(f"target {target.name} has a workload, and nobody works with one here")
+    return None
 
 
 def nobody_examines(target: Target) -> Examiner:
@@ -92,6 +109,7 @@ class Ports:
     targets: Mapping[str, Target]
     closed: Callable[[str, Sequence[Record]], None]
     examiner: Callable[[Target], Examiner] = nobody_examines
+    stage: Callable[[Target], Stage | None] = no_stage
 
 
 def advance(run: str, ports: Ports) -> None:
@@ -125,6 +143,7 @@ class _Step:
     def __init__(self, lease: Lease, ports: Ports) -> None:
         self.lease, self.ports = lease, ports
         self.arms: Mapping[str, Actuator] = {}
+        self.stage: Stage | None = None
         self.images: dict[str, Image] = {}
         self.records: list[Record] = []
         self.run: Run | None = None
@@ -134,7 +153,7 @@ class _Step:
         target = self.ports.targets.get(self.lease.target)
         if target is None:
             raise Misconfigured(f"target {self.lease.target!r} is no longer in the policy; its run cannot go on")
-        self.arms = self.ports.actuators(target)
+        self.arms, self.stage = self.ports.actuators(target), self.ports.stage(target)
         self._reread()
         journal = self.ports.ledger.read(self.lease.run)
         verify(self.lease.run, journal.records)
@@ -183,7 +202,7 @@ class _Step:
     def _take_up(self, journal: Journal) -> None:
         self.records = list(journal.records)
         self.run = replay(self.records)
-        heard = [_heard(message) for message in journal.inbox]
+        heard = [heard_of(message) for message in journal.inbox]
         if heard:
             self._append(heard, due=self.ports.clock.now(), heard=len(heard))
 
@@ -221,8 +240,12 @@ class _Step:
     def _act(self, run: Run, step: object) -> None:
         now = self.ports.clock.now()
         match step:
+            case Survey():
+                self._append([Surveyed(self._stage().survey())], due=now)
             case TakeImages():
                 self._append([self._take_images(run)], due=now)
+            case Prepare(until):
+                self._prepare(until)
             case Examine(first):
                 self._append([self._examine(run, first)], due=now)
             case Calibrate(pairs):
@@ -240,6 +263,8 @@ class _Step:
                 windows = tuple(replace(self._window(run, span), disturbed=self._disturbed(span)) for span in spans)
                 self._protect(run)
                 self._append([Measured(windows)], due=now)
+            case Adopt(settings):
+                self._adopt(run, settings)
             case TakeBack(outcome, why):
                 self._restore(why, outcome)
             case Close(outcome, reason):
@@ -293,6 +318,36 @@ class _Step:
         effective = {label: dict(self.arms[label].effective()) for label in step.arms}
         self._append([Applied(effective, generation)], due=self.ports.clock.now())
 
+    def _prepare(self, until: float) -> None:
+        generation = self._next_generation()
+        self._append([Preparing(generation)], due=self.ports.clock.now())
+        try:
+            self._stage().prepare(Stamp(self.lease.run, generation), until)
+        except Rejected as refusal:
+            self._append([Prepared(str(refusal))], due=self.ports.clock.now())
+        except Conflict as conflict:
+            self._append([Conflicted("workload", str(conflict))], due=self.ports.clock.now())
+        else:
+            self._append([Prepared()], due=self.ports.clock.now())
+
+    def _adopt(self, run: Run, settings: Settings) -> None:
+        generation = self._next_generation()
+        self._protect(run)
+        self._append([Adopting(dict(settings), generation)], due=self.ports.clock.now())
+        try:
+            done = self._stage().adopt(settings, Stamp(self.lease.run, generation))
+        except Rejected as refusal:
+            self._append([Adopted({}, {}, fault=str(refusal))], due=self.ports.clock.now())
+        except Conflict as conflict:
+            self._append([Conflicted("workload", str(conflict))], due=self.ports.clock.now())
+        else:
+            self._append([Adopted(dict(done.settings), dict(done.proposed), done.patch)], due=self.ports.clock.now())
+
+    def _stage(self) -> Stage:
+        if self.stage is None:
+            raise ValueError("this target has no workload")
+        return self.stage
+
     def _restore(self, why: str, outcome: Outcome) -> None:
         generation = self._next_generation()
         self._append([Restoring(outcome, why, generation)], due=self.ports.clock.now())
@@ -307,6 +362,8 @@ class _Step:
 
     def _close(self, outcome: Outcome, reason: str) -> None:
         """The way back goes before the end is written: a closed run must never be restored by the watchdog."""
+        if self.stage is not None:
+            self.stage.retire(self.lease.run)
         for arm in self.arms.values():
             arm.release(self.lease.run, keep=outcome == "conflict")
         self._append([Closed(outcome, reason)], due=self.ports.clock.now(), outcome=outcome)
@@ -322,14 +379,7 @@ class _Step:
         return theirs
 
     def _window(self, run: Run, span: Span) -> Window:
-        def seen(query: str) -> Seen:
-            return self.ports.telemetry.read(
-                query, arm=span.arm, start=span.start, end=span.end, scrape=run.profile.scrape
-            )
-
-        objective = _positive(seen(run.target.objective.query), run.target.objective.minimise)
-        guards = {guardrail.name: seen(guardrail.query) for guardrail in run.target.guardrails}
-        return Window(span.arm, span.role, span.start, span.end, objective, guards)
+        return window(self.ports.telemetry, run, span)
 
     def _disturbed(self, span: Span) -> str:
         try:
@@ -342,19 +392,3 @@ class _Step:
 
     def _next_generation(self) -> int:
         return max([self.lease.token, *(image.generation for image in self.images.values())]) + 1
-
-
-def _positive(seen: Seen, minimise: bool) -> Seen:
-    """Logs need a value above 0; what is to be maximised enters as its inverse, so that lower is always better."""
-    if isinstance(seen, Missing):
-        return seen
-    if seen.value <= 0:
-        return Missing(f"the objective is {seen.value:g}; it must be above 0")
-    return seen if minimise else Reading(1 / seen.value)
-
-
-def _heard(message: Json) -> Heard:
-    kind = message.get("kind")
-    if kind not in ("signal", "resolved", "stop", "approve"):
-        return Heard("signal", f"a message of unknown kind was ignored: {str(message)[:200]}")
-    return Heard(kind, str(message.get("text", ""))[:500])

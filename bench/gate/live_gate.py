@@ -34,7 +34,8 @@ from domain.profile import PROFILES, Profile
 from domain.run import replay
 from domain.signal import Signal
 from domain.space import Settings
-from domain.state import Run, same
+from domain.space import equal as same
+from domain.state import Run
 from workers.advance import Ports, advance
 
 GATE_SECONDS = 120.0  # since the gate opened; what is not proven by then is not proven
