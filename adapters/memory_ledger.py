@@ -18,9 +18,10 @@ from adapters.ledger_text import (
     signal_of,
     text_of,
 )
+from adapters.memory_lease import MemoryLeadership
 from domain.codec import to_json
 from domain.errors import Stale
-from domain.ports import Clock, Journal, Json, Lease, Record, RunInfo
+from domain.ports import Clock, Journal, Json, Lead, Lease, Record, RunInfo
 from domain.signal import Signal
 
 
@@ -41,10 +42,12 @@ class _Run:
 
 
 class MemoryLedger:
-    """See `domain.ports.Ledger`. Leases and the day of `submit` run on `clock`. Safe for threads."""
+    """See `domain.ports.Ledger`. Leases and the day of `submit` run on `clock`; the leads of `submit` are those of
+    `leadership`. Safe for threads."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, leadership: MemoryLeadership | None = None) -> None:
         self._clock = clock
+        self.leadership = leadership or MemoryLeadership(clock)
         self._lock = threading.RLock()
         self._runs: dict[str, _Run] = {}
         self._open: dict[str, str] = {}  # "target <name>" or "lock <name>" -> run
@@ -54,9 +57,11 @@ class MemoryLedger:
 
     # --- signals -----------------------------------------------------------------------------------------------------
 
-    def submit(self, signal: Signal) -> bool:
+    def submit(self, signal: Signal, lead: Lead | None = None) -> bool:
         name, text, now = f"{signal.id}|{signal.status}", text_of(to_json(signal)), self._clock.now()
-        with self._lock:
+        with self.leadership.lock, self._lock:
+            if lead is not None and not self.leadership.newest(lead):
+                raise Stale(f"{signal.id} was not queued: lead {lead.token} of {lead.job} is no longer the newest one")
             self._seen = {key: until for key, until in self._seen.items() if until > now}
             if name in self._seen:
                 return False

@@ -10,12 +10,9 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from adapters.ledger_text import (
     IGNORED_CAP,
@@ -29,16 +26,15 @@ from adapters.ledger_text import (
     signal_of,
     text_of,
 )
-from adapters.redis_errors import border, checked_url, retyped, shown_url
+from adapters.redis_client import Scripts, connect
+from adapters.redis_errors import border, retyped, shown_url
 from domain.codec import to_json
 from domain.errors import Misconfigured, Stale, Transient
-from domain.ports import Journal, Json, Lease, Record, RunInfo
+from domain.ports import Journal, Json, Lead, Lease, Record, RunInfo
 from domain.signal import Signal
 
-TIMEOUT_SECONDS = 2.0  # a healthy server answers within milliseconds; a step must not spend its 60 s on a dead one
-CONNECTIONS = 32  # more callers than that wait for a free one instead of failing
+CONNECTIONS = 32  # more callers than that wait for a free one
 RACES = 50  # tries to chain one ignored signal while others do the same
-_SCRIPTS = Path(__file__).parent / "redis_scripts"
 
 
 class RedisLedger:
@@ -47,25 +43,9 @@ class RedisLedger:
     Raises Misconfigured for a url that cannot work (a cluster, an unknown scheme). Connects on first use."""
 
     def __init__(self, url: str, prefix: str = "trimtab:") -> None:
-        self._url, self._prefix = checked_url(url), prefix
-        pool = redis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=CONNECTIONS,
-            timeout=TIMEOUT_SECONDS,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            # A repeated command could append twice from the caller's view: who calls decides what is tried again.
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-            encoding_errors="replace",  # a damaged byte must reach the check of the hash, not end in a decoding error
-        )
-        self._client = redis.Redis(connection_pool=pool)
-        keys = (_SCRIPTS / "keys.lua").read_text()
-        self._scripts = {
-            path.stem: self._client.register_script(keys + path.read_text())
-            for path in _SCRIPTS.glob("*.lua")
-            if path.stem != "keys"
-        }
+        self._url, self._prefix = url, prefix
+        self._client = connect(url, CONNECTIONS)
+        self._scripts = Scripts(self._client, url, prefix)
 
     # --- the server --------------------------------------------------------------------------------------------------
 
@@ -130,9 +110,16 @@ class RedisLedger:
 
     # --- signals -----------------------------------------------------------------------------------------------------
 
-    def submit(self, signal: Signal) -> bool:
-        text = text_of(to_json(signal))
-        return bool(self._run("submit", f"{signal.id}|{signal.status}", text, REMEMBER_SECONDS))
+    def submit(self, signal: Signal, lead: Lead | None = None) -> bool:
+        text, job, token = (
+            text_of(to_json(signal)),
+            "" if lead is None else lead.job,
+            "" if lead is None else lead.token,
+        )
+        answer = self._run("submit", f"{signal.id}|{signal.status}", text, REMEMBER_SECONDS, job, token)
+        if answer == -1:
+            raise Stale(f"{signal.id} was not queued: lead {token} of {job} is no longer the newest one")
+        return bool(answer)
 
     def submitted(self) -> Signal | None:
         text = self._run("submitted")
@@ -242,5 +229,4 @@ class RedisLedger:
         return self._prefix + ":".join(parts)
 
     def _run(self, script: str, *args: str | int) -> Any:
-        with border(self._url):
-            return self._scripts[script](args=[self._prefix, *args])
+        return self._scripts.run(script, *args)

@@ -18,7 +18,8 @@ ALIVE_SECONDS = 30.0
 
 class Loop:
     """Calls `one` again at once while it returns True, otherwise after `rest` seconds. `patience` is how long one call
-    may take before the loop counts as hung. `troubles` are the rests after failures."""
+    may take before the loop counts as hung. `troubles` are the rests after failures. `last` is called when the loop
+    ends."""
 
     def __init__(
         self,
@@ -29,9 +30,10 @@ class Loop:
         *,
         patience: float = ALIVE_SECONDS,
         troubles: tuple[float, ...] = TROUBLE_SECONDS,
+        last: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
-        self._one, self._rest, self._metrics = one, rest, metrics
+        self._one, self._rest, self._metrics, self._last = one, rest, metrics, last
         self._patience, self._troubles = patience, troubles
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -55,6 +57,14 @@ class Loop:
         return self._thread.is_alive() and time.monotonic() - self._beat < self._patience + self._rest
 
     def _run(self) -> None:
+        self._work()
+        if self._last is not None:
+            try:
+                self._last()
+            except Exception as error:  # the process ends all the same
+                log.warning("trouble at the end", loop=self.name, error=type(error).__name__, why=str(error)[:500])
+
+    def _work(self) -> None:
         failures, told = 0, ""
         while not self._stop.is_set():
             self._beat = time.monotonic()

@@ -49,6 +49,10 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.leads = Gauge(
+            "trimtab_watcher_leads", "1: this controller watches; 0: another one does", registry=self.registry
+        )
+
     def state(self, target: str, state: str, states: Iterable[str]) -> None:
         """`target` is in `state`, and in none of the other `states`."""
         for each in states:

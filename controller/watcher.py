@@ -1,5 +1,5 @@
 """Reads each target's objective from Prometheus by itself, compares it with its own recent past, and raises the same
-signals as an alert does."""
+signals as an alert does. Of several controllers one does so: the leader."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import structlog
 
 from adapters.promql_window import render
 from controller.metrics import Metrics
+from domain.errors import Stale, Transient
 from domain.evidence import Reading, Seen
-from domain.ports import Clock, Detector, Finding, Ledger, Point, State, Telemetry
+from domain.ports import Clock, Detector, Finding, Lead, Leadership, Ledger, Point, State, Telemetry
 from domain.signal import Signal, cause, occasion
 from domain.target import Target
 
@@ -21,11 +22,14 @@ log = structlog.get_logger("watcher")
 STATES: tuple[State, ...] = get_args(State)
 MOST_BACKFILL = 2000  # points
 MOST_RUNS = 50  # past runs whose time is left out of the backfill
+JOB = "watcher"
+SPARE_SECONDS = 15.0  # that a lead lasts beyond two intervals: a slow look must not cost it
 
 
 class Watcher:
     """`interval` and `baseline` in seconds. A target with an open run is not judged, nor for two windows after it: its
-    trials are no regressions."""
+    trials are no regressions. With a `leadership`, only its leader looks; `holder` is the name of this process there,
+    which no other process has."""
 
     def __init__(
         self,
@@ -38,6 +42,8 @@ class Watcher:
         *,
         interval: float,
         baseline: float,
+        leadership: Leadership | None = None,
+        holder: str = "",
     ) -> None:
         self._targets, self._telemetry, self._detector = targets, telemetry, detector
         self._ledger, self._clock, self._metrics = ledger, clock, metrics
@@ -45,12 +51,53 @@ class Watcher:
         self._raised: dict[str, Signal] = {}
         self._filled: set[str] = set()
         self._rest_until: dict[str, float] = {}
+        self._leadership, self._holder = leadership, holder
+        self._lead: Lead | None = None
+        self._last: dict[str, float] = {}  # when the detector was told the last value of each target
 
     def one(self) -> bool:
-        """Look at every target once. Raises Transient."""
-        for target in self._targets.values():
-            self._look(target)
+        """Look at every target once, as long as we lead. Raises Transient."""
+        try:
+            for target in self._targets.values():
+                if not self._leads():
+                    break
+                self._look(target)
+        except Stale as error:  # we were away for so long that another controller took over
+            log.warning("a signal of ours came too late", why=str(error))
+            self._follow(None)
         return False
+
+    def resign(self) -> None:
+        """Let another controller watch at once. Raises Transient."""
+        if self._leadership is not None and self._lead is not None:
+            lead, self._lead = self._lead, None
+            self._metrics.leads.set(0)
+            self._leadership.resign(lead)
+
+    def _leads(self) -> bool:
+        """Whether this process watches; asked before each target, so that a long pass keeps the lead."""
+        if self._leadership is None:
+            self._metrics.leads.set(1)
+            return True
+        try:
+            lead = self._leadership.lead(JOB, self._holder, 2 * self._interval + SPARE_SECONDS)
+        except Transient:
+            self._metrics.leads.set(0)
+            raise
+        if lead != self._lead:
+            self._follow(lead)
+        self._metrics.leads.set(0 if lead is None else 1)
+        return lead is not None
+
+    def _follow(self, lead: Lead | None) -> None:
+        """Begin or end to lead. What another leader saw and raised is not known here: whoever begins reads the past."""
+        log.info("watching" if lead is not None else "another controller watches", lead=lead and lead.token)
+        self._lead = lead
+        self._raised.clear()
+        self._filled.clear()
+        self._rest_until.clear()
+        self._metrics.watched.clear()
+        self._metrics.leads.set(0 if lead is None else 1)
 
     def _look(self, target: Target) -> None:
         name, now = target.name, self._clock.now()
@@ -67,7 +114,7 @@ class Watcher:
         if now < self._rest_until.get(name, now):
             return
         value = self._value(target, now)
-        finding = self._detector.update(Point(name, now, value, self._interval, _way(target)))
+        finding = self._told(target, now, value, self._interval)
         self._metrics.state(name, finding.state, STATES)
         self._tell(target, finding, value, now)
 
@@ -78,12 +125,12 @@ class Watcher:
             why = cause(raised.id) if raised is not None else f"watch/{name}/{finding.since:.0f}"
             signal = Signal(occasion(why, now), "regression", "firing", now, _words(target, finding, value), name)
             if raised is None or raised.id != signal.id:
-                self._ledger.submit(signal)
+                self._ledger.submit(signal, self._lead)
                 self._raised[name] = signal
                 log.info("regression", target=name, signal=signal.id, why=signal.summary)
         elif finding.state == "normal" and raised is not None:
             end = Signal(occasion(cause(raised.id), now), "regression", "resolved", now, "it is normal again", name)
-            self._ledger.submit(end)
+            self._ledger.submit(end, self._lead)
             del self._raised[name]
             log.info("normal again", target=name, signal=end.id)
 
@@ -118,9 +165,13 @@ class Watcher:
         if all(value is None for _, value in points) and self._value(target, now) is None:
             return False
         for at, value in points:
-            if at < now:
-                self._detector.update(Point(target.name, at, value, step, _way(target)))
+            if self._last.get(target.name, 0.0) < at < now:
+                self._told(target, at, value, step)
         return True
+
+    def _told(self, target: Target, at: float, value: float | None, step: float) -> Finding:
+        self._last[target.name] = at
+        return self._detector.update(Point(target.name, at, value, step, _way(target)))
 
     def _busy(self, target: Target, now: float) -> list[tuple[float, float]]:
         """When runs disturbed the target, the rest after each included."""

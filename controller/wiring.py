@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 from dataclasses import dataclass
 
 import structlog
@@ -11,6 +14,7 @@ from adapters.celery_queue import CeleryQueue
 from adapters.clock import SystemClock
 from adapters.policy import Policy
 from adapters.prometheus import PrometheusTelemetry
+from adapters.redis_lease import RedisLeadership
 from adapters.redis_ledger import RedisLedger
 from controller.api import Health, make_app
 from controller.intake import Intake
@@ -99,7 +103,9 @@ def _watch_loop(policy: Policy, telemetry: Telemetry, ledger: Ledger, clock: Clo
         metrics,
         interval=watch.interval,
         baseline=watch.baseline,
+        leadership=RedisLeadership(policy.redis_url, policy.redis_prefix),
+        holder=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",  # pids repeat in containers
     )
     # A Prometheus that hangs costs the deadline of several queries for each arm; that is no hung loop.
     patience = 60.0 + 6 * CALL_SECONDS * sum(len(target.arms) for target in policy.targets)
-    return Loop("watcher", watcher.one, watch.interval, metrics, patience=patience)
+    return Loop("watcher", watcher.one, watch.interval, metrics, patience=patience, last=watcher.resign)

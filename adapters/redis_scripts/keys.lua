@@ -12,6 +12,7 @@
 --   runs, runs:target:<target>, runs:outcome:<outcome>   zsets of run names by the time they were opened
 --   signals, signals:text, signals:count, seen:<id>|<status>   submitted signals in order, and what was seen before
 --   ignored:<target>    list    ignored signals, capped, hash-chained
+--   lead:<job>, lead:<job>:token   who leads a job, expires with the lead; how often it was taken
 --
 -- Times are decimal text from the caller's clock and are stored as they come; Lua only compares them.
 local prefix = ARGV[1]

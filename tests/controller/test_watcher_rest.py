@@ -10,7 +10,7 @@ from controller.watcher import Watcher
 from detectors.threshold import Threshold, ThresholdSettings
 from domain.errors import Transient
 from domain.evidence import Missing, Reading, Seen
-from domain.ports import Finding, Point
+from domain.ports import Finding, Lead, Point
 from domain.signal import Signal, cause
 from tests.controller.office import HOUR, Office, alert, person
 from tests.journal_factory import START, target
@@ -178,10 +178,10 @@ def test_a_dead_ledger_delays_a_signal_and_does_not_lose_it() -> None:
     post = Post(office, slow_from(START + 5))
     submit, failures = office.ledger.submit, iter([True, True, True])
 
-    def worn(signal: Signal) -> bool:
+    def worn(signal: Signal, lead: Lead | None = None) -> bool:
         if next(failures, False):
             raise Transient("gone")
-        return submit(signal)
+        return submit(signal, lead)
 
     office.ledger.submit = worn  # type: ignore[method-assign]
     for _ in range(25):
