@@ -19,16 +19,17 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What the place of a workload allows. `bounds` are narrower ones; `frozen` are parameters that are not searched;
-    `advised` may be searched but not written into the workload, because somebody owns them: reasons by parameter.
-    `share` is one arm's share of the traffic; `on_top`: the arms are added to what serves, so that the load of each
-    falls. With a `refusal` nothing can be tuned here."""
+    """What the place of a workload allows. `bounds` are narrower ones, `constraints` tie parameters together; `frozen`
+    are parameters that are not searched; `advised` may be searched but not written into the workload, because somebody
+    owns them: reasons by parameter. `share` is one arm's share of the traffic; `on_top`: the arms are added to what
+    serves, so that the load of each falls. With a `refusal` nothing can be tuned here."""
 
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     frozen: Mapping[str, str] = field(default_factory=dict)
     advised: Mapping[str, str] = field(default_factory=dict)
     share: float | None = None
     on_top: bool = False
+    constraints: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     refusal: str = ""
 

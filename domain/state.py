@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from domain import exposure
@@ -133,8 +133,11 @@ class Run:
     @property
     def space(self) -> SearchSpace:
         """The target's space, within what its place allows."""
-        bounds = self.surveyed.bounds if self.surveyed is not None else {}
-        return bounded(self.target.space, {name: (each.low, each.high) for name, each in bounds.items()})
+        if self.surveyed is None:
+            return self.target.space
+        bounds = {name: (each.low, each.high) for name, each in self.surveyed.bounds.items()}
+        space = bounded(self.target.space, bounds)
+        return replace(space, constraints=(*space.constraints, *self.surveyed.constraints))
 
     @property
     def original(self) -> Settings:

@@ -18,7 +18,7 @@ import structlog
 from adapters.clock import SystemClock
 from adapters.redis_ledger import RedisLedger
 from domain.errors import Misconfigured
-from domain.ports import Actuator, Examiner, Optimizer, Record
+from domain.ports import Actuator, Examiner, Optimizer, Record, Stage
 from domain.target import Target
 from workers.advance import Ports
 
@@ -69,6 +69,7 @@ def ports() -> Ports:
         targets={target.name: target for target in told.targets},
         closed=report_writer(told.reports),
         examiner=examiner,
+        stage=_stage,
     )
 
 
@@ -93,6 +94,12 @@ def _actuators(target: Target) -> Mapping[str, Actuator]:
     from adapters.actuators.registry import actuators_for
 
     return actuators_for(target)
+
+
+def _stage(target: Target) -> Stage | None:
+    from adapters.actuators.registry import stage
+
+    return stage(target)
 
 
 def _optimizer(name: str) -> Optimizer:

@@ -1,7 +1,8 @@
 """Kinds of actuators by name: the one place that a new one is entered.
 
 A kind is a program (`nginx`, `postgresql`, `docker`), or a runtime that is started with variables (`jvm`, `go`, `node`,
-`python`), or `container`, the control group around one; `container+jvm` is both in one space.
+`python`), or `container`, the control group around one; `container+jvm` is both in one space. `kubernetes` is a
+container's resources in a cluster, `kubernetes+jvm` with the runtime in it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from adapters.actuators.joint import JointArm
 from adapters.actuators.layers import golang, jvm, nodejs, python
@@ -21,9 +22,14 @@ from adapters.actuators.process import Layer, ProcessArm
 from adapters.actuators.service import Service
 from adapters.catalogue import parameter as catalogue_entry
 from domain.errors import Misconfigured, TrimtabError
-from domain.ports import Actuator
+from domain.ports import Actuator, Stage
 from domain.space import Parameter, SearchSpace
 from domain.target import Arm, Target
+
+if TYPE_CHECKING:
+    from adapters.actuators.kubernetes.arm import PodArm
+    from adapters.actuators.kubernetes.shape import Shape
+    from adapters.actuators.kubernetes.workload import Place
 
 
 class LocalArm(Actuator, Protocol):
@@ -68,9 +74,15 @@ _RUNTIMES: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {  # kind → 
     "node": (("node", "libc"), nodejs.READS_AT_START),
     "python": (("python", "libc"), python.READS_AT_START),
 }
-_CONTAINER = "container"
+_CONTAINER, _CLUSTER = "container", "kubernetes"
+_FILE = "nginx"  # the program whose settings are a file, in a cluster too
+_IN_A_POD: Mapping[str, str] = {  # limits that a runtime reads at its start, by their names in a cluster
+    "docker.cpus": "k8s.cpu_limit",
+    "docker.memory": "k8s.memory_limit",
+}
+_PODS = (_CLUSTER, *(f"{_CLUSTER}+{inside}" for inside in (*_RUNTIMES, _FILE)))
 _JOINT = tuple(f"{_CONTAINER}+{inside}" for inside in (*_RUNTIMES, "nginx", "postgresql"))
-KINDS = tuple(sorted((*_PROGRAMS, *_RUNTIMES, _CONTAINER, *_JOINT)))
+KINDS = tuple(sorted((*_PROGRAMS, *_RUNTIMES, _CONTAINER, *_JOINT, *_PODS)))
 
 
 def families(kind: str) -> tuple[str, ...]:
@@ -78,8 +90,8 @@ def families(kind: str) -> tuple[str, ...]:
     _known(kind)
     found: list[str] = []
     for part in kind.split("+"):
-        if part == _CONTAINER:
-            found.append("docker")
+        if part in (_CONTAINER, _CLUSTER):
+            found.append("docker" if part == _CONTAINER else "kubernetes")
         else:
             found += [_PROGRAMS[part].family] if part in _PROGRAMS else _RUNTIMES[part][0]
     return tuple(found)
@@ -89,6 +101,7 @@ def restarting(kind: str, parameters: Sequence[Parameter]) -> tuple[Parameter, .
     """The parameters, with the cost that they have under this kind: a limit that the runtime inside looks at only when
     it starts needs a restart, whatever the kernel would do at once."""
     read = frozenset().union(*(_RUNTIMES[part][1] for part in kind.split("+") if part in _RUNTIMES))
+    read |= {_IN_A_POD[name] for name in read if name in _IN_A_POD}
     return tuple(replace(each, cost="restart") if each.name in read else each for each in parameters)
 
 
@@ -112,14 +125,32 @@ def actuator(kind: str, arm: Arm, space: SearchSpace) -> LocalArm:
 def actuators_for(target: Target) -> dict[str, Actuator]:
     """An actuator per arm, by label. Raises Misconfigured naming the target, and the known kinds."""
     try:
+        if target.workload is not None:
+            return dict(_pod_arms(target))
         return {arm.label: actuator(target.actuator, arm, target.space) for arm in target.arms}
     except Misconfigured as error:
         raise Misconfigured(f"target {target.name}: {error}") from None
 
 
-def reap(target: Target, now: float) -> list[str]:
-    """One look of the watchdog at every arm of a target: what it did or could not do, in words."""
+def stage(target: Target) -> Stage | None:
+    """Where the arms of a target are made, if they are."""
+    if target.workload is None:
+        return None
+    from adapters.actuators.kubernetes.stage import Cluster
+
+    arms = _pod_arms(target)
+    place, shape = _place(target)
+    return Cluster(place, shape, arms)
+
+
+def reap(target: Target, now: float, *, force: bool = False) -> list[str]:
+    """One look of the watchdog at every arm of a target: what it did or could not do, in words. `force` takes the way
+    back of a workload before its deadline, too."""
     told = []
+    if target.workload is not None:
+        first = next(iter(_pod_arms(target).values()))
+        message = first.reap(now, force=force)  # they have one workload
+        return [f"{target.name}: {message}"] if message is not None else []
     for arm in target.arms:
         try:
             message = actuator(target.actuator, arm, target.space).reap(now)
@@ -128,6 +159,31 @@ def reap(target: Target, now: float) -> list[str]:
         if message is not None:
             told.append(f"{target.name}: {message}")
     return told
+
+
+def _pod_arms(target: Target) -> dict[str, PodArm]:
+    from adapters.actuators.kubernetes.arm import PodArm
+
+    place, shape = _place(target)
+    labels = tuple(arm.label for arm in target.arms)
+    return {label: PodArm(place, shape, label, labels) for label in labels}
+
+
+def _place(target: Target) -> tuple[Place, Shape]:
+    from adapters.actuators.kubernetes.api import connect
+    from adapters.actuators.kubernetes.shape import Shape
+    from adapters.actuators.kubernetes.workload import Place
+
+    if target.workload is None:
+        raise Misconfigured(f"target {target.name} has no workload")
+    arm = Arm("pod", {"pid": "-"})  # nothing of this machine
+    layers = [
+        _LAYERS[family](arm, inside)
+        for family in families(target.actuator)
+        if family in _LAYERS and (inside := _of(target.space, (family,))).parameters
+    ]
+    shape = Shape(target.workload, target.space, layers, _of(target.space, (_FILE,)))
+    return Place(connect(), target.workload), shape
 
 
 def _known(kind: str) -> None:

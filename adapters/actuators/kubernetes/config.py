@@ -1,0 +1,113 @@
+"""The program's configuration file in ConfigMaps: the owner's, the arms' own, and those that are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+
+from adapters.actuators.kubernetes.api import Api, Json, path
+from adapters.actuators.kubernetes.manifest import (
+    DOMAIN,
+    KEPT_SLOTS,
+    arm_name,
+    config_volumes,
+    kept_name,
+    template,
+)
+from domain.errors import Misconfigured
+from domain.target import Workload
+
+KEPT_AT = f"{DOMAIN}/kept-at"
+
+
+class Config:
+    """Where the settings of a program are a file in a ConfigMap. Without one, everything is empty here."""
+
+    def __init__(self, api: Api, workload: Workload) -> None:
+        self._api, self._workload = api, workload
+
+    def __bool__(self) -> bool:
+        return bool(self._workload.config_map)
+
+    def names(self) -> Iterator[str]:
+        """Every ConfigMap that the template may name: the owner's, and those that were kept."""
+        yield self._workload.config_map
+        yield from (kept_name(self._workload, slot) for slot in range(KEPT_SLOTS))
+
+    def named(self, owner: Json) -> str:
+        """The one that the template names now. Raises Misconfigured if none is."""
+        if not self:
+            return ""
+        spec = template(owner)["spec"]
+        for name in self.names():
+            if any(True for _ in config_volumes(spec, name)):
+                return name
+        raise Misconfigured(
+            f"workload.config_map: {self._workload.config_map} is no volume of {self._workload.kind} "
+            f"{self._workload.name}; mount it, or name the one that is"
+        )
+
+    def body(self, name: str) -> str:
+        """The text under the key. Raises Misconfigured if it is not there."""
+        if not self:
+            return ""
+        found = self._api.get(self._path(name))
+        data = (found or {}).get("data") or {}
+        if self._workload.key not in data:
+            where = f"key {self._workload.key}" if found is not None else "that ConfigMap"
+            raise Misconfigured(f"workload.key: there is no {where} ({name}); keys are {', '.join(sorted(data))}")
+        return str(data[self._workload.key])
+
+    def put_arm(self, owner: Json, label: str, source: str, body: str) -> None:
+        """The arm's own ConfigMap: like `source`, with another body."""
+        self._put(owner, arm_name(self._workload, label), source, body, immutable=False)
+
+    def put_kept(self, owner: Json, source: str, body: str) -> str:
+        """An immutable ConfigMap with this body, and its name: one that holds it already, else the one of fixed name
+        that was kept longest ago and is not in the template. Ten names, so that rights can be given by name and a
+        rollback finds what it had."""
+        free: list[tuple[float, str]] = []
+        for slot in range(KEPT_SLOTS):
+            name = kept_name(self._workload, slot)
+            found = self._api.get(self._path(name))
+            if found is not None and (found.get("data") or {}).get(self._workload.key) == body:
+                return name
+            if name != source:
+                stamp = ((found or {}).get("metadata", {}).get("annotations") or {}).get(KEPT_AT, "0")
+                free.append((float(stamp), name))
+        name = min(free)[1]
+        self._api.delete(self._path(name))
+        self._put(owner, name, source, body, immutable=True)
+        return name
+
+    def remove_arm(self, label: str) -> None:
+        if self:
+            self._api.delete(self._path(arm_name(self._workload, label)))
+
+    def _put(self, owner: Json, name: str, source: str, body: str, *, immutable: bool) -> None:
+        data = dict((self._api.get(self._path(source)) or {}).get("data") or {})
+        data[self._workload.key] = body
+        reference = {"apiVersion": "apps/v1", "kind": self._workload.kind, "name": self._workload.name}
+        manifest: Json = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": name,
+                "namespace": self._workload.namespace,
+                "ownerReferences": [{**reference, "uid": owner["metadata"]["uid"], "controller": False}],
+            },
+            "data": data,
+        }
+        if immutable:
+            manifest["immutable"] = True
+            manifest["metadata"]["annotations"] = {KEPT_AT: f"{time.time():.0f}"}
+        self._api.apply(self._path(name), manifest)
+
+    def _path(self, name: str) -> str:
+        return path("ConfigMap", self._workload.namespace, name)
+
+
+def digest_of(body: str) -> str:
+    """SHA-256 of a file's text."""
+    return hashlib.sha256(body.encode()).hexdigest()

@@ -1,0 +1,135 @@
+"""The stage of a run in a cluster: arms are made, winners go into the template, arms leave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from adapters.actuators.kubernetes.api import Json
+from adapters.actuators.kubernetes.arm import PodArm
+from adapters.actuators.kubernetes.config import Config
+from adapters.actuators.kubernetes.manifest import container_of, template
+from adapters.actuators.kubernetes.record import BEFORE, KEPT, Before, Kept, text
+from adapters.actuators.kubernetes.shape import Shape
+from adapters.actuators.kubernetes.story import Story
+from adapters.actuators.kubernetes.survey import Survey, around, replaces
+from adapters.actuators.kubernetes.way_back import ROLLOUT_SECONDS, WayBack, fields_of, volumes
+from adapters.actuators.kubernetes.workload import Place, Sight, wait
+from domain.allowance import Adoption, Allowance
+from domain.errors import Conflict, Rejected
+from domain.ports import Stamp
+from domain.space import Settings
+
+
+class Cluster:
+    """See `domain.ports.Stage`."""
+
+    def __init__(self, place: Place, shape: Shape, arms: Mapping[str, PodArm]) -> None:
+        self._place, self._shape, self._arms = place, shape, arms
+        self._workload, labels = place.workload, tuple(arms)
+        self._config = Config(place.api, place.workload)
+        self._survey = Survey(place, shape, labels)
+        self._back = WayBack(place, labels)
+        self._story = Story(place.api, place.workload)
+
+    def survey(self) -> Allowance:
+        return self._survey.make()
+
+    def prepare(self, stamp: Stamp, until: float) -> None:
+        sight = self._ours(self._place.look(), stamp)
+        if sight.before is not None and sight.before.until < until:
+            sight = self._place.annotate(sight, lambda now: {BEFORE: text(_lasting(now, until))})
+        for arm in self._arms.values():
+            arm.make(stamp)
+        sight = self._ours(self._place.look(), stamp)
+        if (
+            sight.before is not None
+            and not sight.before.replaced
+            and replaces(sight, around(self._place.api, self._workload))
+        ):
+            sight = self._place.lend(sight, -len(self._arms))
+        wait(lambda: self._place.unfinished(self._place.look()), ROLLOUT_SECONDS)
+        self._story.tell(sight.owner, "TuningStarted", f"arms {', '.join(self._arms)} serve", stamp.run)
+
+    def adopt(self, settings: Settings, stamp: Stamp) -> Adoption:
+        sight = self._ours(self._place.look(), stamp)
+        before = sight.before
+        if before is None:
+            raise Conflict(f"there is no before-image on {self._workload.name}")
+        fields = self._fields(sight, before, settings)
+        sight = self._place.set_template(sight, fields, force=True)
+        try:
+            self._rolled_out()
+        except Rejected:
+            self._place.set_template(self._place.look(), fields_of(self._place.look(), before, self._place), force=True)
+            wait(lambda: self._place.unfinished(self._place.look()), ROLLOUT_SECONDS)
+            raise
+        kept = Kept(stamp.run, time.time(), dict(settings))
+        sight = self._place.annotate(self._place.look(), lambda now: {KEPT: text(kept)})
+        words = ", ".join(f"{name}={value}" for name, value in settings.items())
+        self._story.tell(sight.owner, "Kept", words, stamp.run)
+        return Adoption(dict(settings), {})
+
+    def retire(self, run: str) -> None:
+        sight = self._place.look()
+        if sight.before is None or sight.before.run != run:
+            return
+        self._back.retire(sight)
+        self._story.tell(sight.owner, "ArmsRetired", "the arms are gone", run)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _ours(self, sight: Sight, stamp: Stamp) -> Sight:
+        if not sight.known:
+            raise Conflict(f"{self._workload.kind} {self._workload.name} was changed by somebody else")
+        if sight.before is None or sight.before.run != stamp.run:
+            raise Conflict(f"{self._workload.name} does not carry the before-image of run {stamp.run}")
+        return sight
+
+    def _fields(self, sight: Sight, before: Before, settings: Settings) -> Json:
+        """What the template shall say, as a whole: server-side apply removes what we applied before and leave out."""
+        spec = template(sight.owner)["spec"]
+        wanted = container_of(self._shape.spec(spec, settings), self._workload)
+        container: Json = {"name": wanted["name"]}
+        if before.resources or wanted.get("resources"):
+            container["resources"] = {
+                part: each for part, each in (wanted.get("resources") or {}).items() if part != "claims"
+            }
+        variables = self._shape.variables(wanted)
+        present = {each["name"] for each in container_of(spec, self._workload).get("env") or []}
+        entries = [
+            {"name": name, "value": variables.get(name, "")}
+            for name in sorted(self._shape.names)
+            if name in variables or name in present
+        ]
+        if entries:
+            container["env"] = entries
+        fields: Json = {"containers": [container]}
+        if self._config:
+            named = self._config.named(sight.owner)
+            body = self._shape.body(settings, self._config.body(before.config_map))
+            if body == self._config.body(named):
+                fields["volumes"] = volumes(spec, named, named)
+            else:
+                fields["volumes"] = volumes(spec, named, self._config.put_kept(sight.owner, named, body))
+        return fields
+
+    def _rolled_out(self) -> None:
+        """Raises Rejected if the workload's controller gives up, Transient while it is at it."""
+
+        def left() -> str:
+            sight = self._place.look()
+            unfinished = self._place.unfinished(sight)
+            stuck = self._place.stuck(sight) if unfinished else ""
+            if stuck:
+                raise Rejected(f"{self._workload.kind} {self._workload.name} does not come up with them: {stuck}")
+            return f"rolling out: {unfinished}" if unfinished else ""
+
+        wait(left, ROLLOUT_SECONDS)
+
+
+def _lasting(sight: Sight, until: float) -> Before:
+    if sight.before is None:
+        raise Conflict("the before-image was removed meanwhile")
+    return replace(sight.before, until=until)

@@ -1,0 +1,111 @@
+"""What a cluster allows for one target, read before anything is touched: bounds with reasons, owners, refusals."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adapters.actuators.kubernetes.api import Absent, Api, Json, path
+from adapters.actuators.kubernetes.manifest import refusals, template
+from adapters.actuators.kubernetes.room import NAMES, room, steps, surge_of
+from adapters.actuators.kubernetes.shape import Shape
+from adapters.actuators.kubernetes.workload import Place, Sight, tuned
+from domain.allowance import Allowance, Bound
+from domain.errors import Misconfigured
+from domain.target import Workload
+
+LEAST_REPLACED = 3  # replicas from which on arms may stand in for some of them
+_SECRET = re.compile(r"(?i)password|passwd|secret|token|credential|private.?key")
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What lies around a workload in its namespace."""
+
+    hpas: Sequence[Json] = ()
+    vpas: Sequence[Json] = ()
+    budgets: Sequence[Json] = ()
+    quotas: Sequence[Json] = ()
+    ranges: Sequence[Json] = ()
+    nodes: Sequence[Json] = ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        return () if self.nodes else ("nodes may not be read here, so their size bounds nothing",)
+
+
+def around(api: Api, workload: Workload) -> Around:
+    """Read it. A kind that this cluster does not have, or that may not be read, counts as none."""
+
+    def listed(kind: str) -> list[Json]:
+        try:
+            return api.items(path(kind, "" if kind == "Node" else workload.namespace))
+        except Absent:
+            return []
+        except Misconfigured:
+            if kind == "Node":
+                return []
+            raise
+
+    kinds = ("HorizontalPodAutoscaler", "VerticalPodAutoscaler", "PodDisruptionBudget", "ResourceQuota", "LimitRange")
+    return Around(*(listed(kind) for kind in (*kinds, "Node")))
+
+
+class Survey:
+    """For one target; see `domain.ports.Stage.survey`."""
+
+    def __init__(self, place: Place, shape: Shape, labels: tuple[str, ...]) -> None:
+        self._place, self._shape, self._labels = place, shape, labels
+        self._workload = place.workload
+
+    def make(self) -> Allowance:
+        sight, seen = self._place.look(), around(self._place.api, self._workload)
+        refused = [*refusals(sight.owner, self._workload), *self._secrets(sight)]
+        if refused:
+            return Allowance(refusal="; ".join(refused))
+        searched = [name for name in NAMES if name in self._shape.ordered]
+        on_top = not replaces(sight, seen)
+        arms = len(self._labels)
+        allowed = room(
+            template(sight.owner),
+            self._workload.container,
+            quotas=seen.quotas,
+            ranges=seen.ranges,
+            nodes=seen.nodes,
+            steps=steps(sight.replicas, arms, surge_of(sight.owner), leave=arms if on_top else 0),
+            tuned=searched,
+        )
+        if allowed.tied:
+            names = ", ".join(sorted(allowed.tied))
+            follows = "follow the others here, so that the pod keeps its class of service"
+            return Allowance(refusal=f"{names} {follows}; leave them out of the parameters")
+        bounds = {name: Bound(each.low, each.high, "; ".join(each.reasons)) for name, each in allowed.bounds.items()}
+        return Allowance(
+            bounds={name: each for name, each in bounds.items() if each.reason},
+            frozen=dict(allowed.frozen),
+            share=1 / (sight.replicas + (arms if on_top else 0)),
+            on_top=on_top,
+            constraints=allowed.constraints,
+            notes=(*allowed.told, *seen.told),
+        )
+
+    def _secrets(self, sight: Sight) -> list[str]:
+        """What must not be copied into a before-image or a journal."""
+        variables = self._shape.variables(tuned(sight, self._workload))
+        return [
+            f"variable {name} seems to hold a secret; move it to a variable of its own, or leave its parameters out"
+            for name in sorted(self._shape.names)
+            if _SECRET.search(variables.get(name, ""))
+        ]
+
+
+def replaces(sight: Sight, seen: Around) -> bool:
+    """Whether arms stand in for replicas, so that the load of each pod stays what it was: nothing scales them, and
+    enough of them are left."""
+    name, kind = sight.owner["metadata"]["name"], sight.owner.get("kind", "")
+    scaled = any(
+        each["spec"]["scaleTargetRef"].get("name") == name and each["spec"]["scaleTargetRef"].get("kind") == kind
+        for each in seen.hpas
+    )
+    return not scaled and sight.replicas >= LEAST_REPLACED

@@ -1,0 +1,123 @@
+"""The way back of a workload: its template as it was, its replicas, and then the arms leave.
+
+Needs nothing but the API server and what lies on the workload; the worker, `trimtab restore` and the watchdog go it
+alike. Every step may be taken again by whoever comes next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from adapters.actuators.kubernetes.api import Json
+from adapters.actuators.kubernetes.config import Config
+from adapters.actuators.kubernetes.manifest import config_volumes, container_of, template
+from adapters.actuators.kubernetes.pods import Pods
+from adapters.actuators.kubernetes.record import BEFORE, Before, text
+from adapters.actuators.kubernetes.story import Story
+from adapters.actuators.kubernetes.workload import Place, Sight, wait
+from domain.errors import Conflict
+
+ROLLOUT_SECONDS = 25.0  # of waiting within one step
+
+
+class WayBack:
+    """For one workload and the labels of its arms."""
+
+    def __init__(self, place: Place, labels: tuple[str, ...]) -> None:
+        self._place, self._labels = place, labels
+        self._pods, self._config = Pods(place.api, place.workload), Config(place.api, place.workload)
+        self._story = Story(place.api, place.workload)
+
+    def take(self, sight: Sight) -> None:
+        """The before-image is in force again and the arms are gone. Raises Conflict if the template is neither the
+        original nor ours, Transient while it comes about."""
+        before = sight.before
+        if before is None:
+            raise Conflict(f"there is no before-image on {self._place.workload.name}")
+        if not sight.known:
+            raise Conflict(f"{self._place.workload.kind} {self._place.workload.name} was changed by somebody else")
+        if sight.print != before.original:
+            sight = self._place.set_template(sight, fields_of(sight, before, self._place), force=True)
+        self.retire(sight)
+
+    def retire(self, sight: Sight) -> None:
+        """What the arms replaced serves again; then they leave. The template stays as it is."""
+        if sight.before is not None and sight.before.replaced:
+            sight = self._place.lend(sight, sight.before.replaced)
+        wait(lambda: self._place.unfinished(self._place.look()), ROLLOUT_SECONDS)
+        for label in self._labels:
+            pod = self._place.pod(label)
+            if pod is not None:
+                self._pods.remove(pod)
+            self._config.remove_arm(label)
+
+    def reap(self, now: float, *, force: bool = False) -> str | None:
+        """The watchdog's look: take the way back of a run that was silent past its deadline (`force`: of any), and
+        remove arms that belong to no run. Returns what was done or found, in words; None if there was nothing."""
+        workload, sight = self._place.workload, self._place.look()
+        before, name = sight.before, f"{workload.kind} {workload.name}"
+        if before is None or before.back:
+            return self._orphans(sight)
+        if now <= before.deadline and not force:
+            return None
+        if not sight.known:
+            return f"{name}: past its deadline, but its template is not ours; left as it is"
+        # Told before done: a run that comes back in between finds its restore wanted, not a foreign hand.
+        if not before.reaped:
+            sight = self._place.annotate(sight, lambda each: {BEFORE: text(_reaped(each, back=False))})
+        self.take(sight)
+        self._place.annotate(self._place.look(), lambda each: {BEFORE: text(_reaped(each, back=True))})
+        self._story.tell(sight.owner, "RolledBack", "the run was silent past its deadline", before.run)
+        silent = "is stopped" if force and now <= before.deadline else "was silent past its deadline"
+        return f"{name}: run {before.run} {silent}; the original settings are back"
+
+    def _orphans(self, sight: Sight) -> str | None:
+        """Arms without an open run: a worker froze before it made them, and thawed after the end."""
+        found = [pod for label in self._labels if (pod := self._place.pod(label)) is not None]
+        if not found:
+            return None
+        self.retire(sight)
+        names = ", ".join(pod["metadata"]["name"] for pod in found)
+        return f"{self._place.workload.kind} {self._place.workload.name}: {names} belonged to no open run; removed"
+
+
+def fields_of(sight: Sight, before: Before, place: Place) -> Json:
+    """Every field of the template that a run may have written, with the value that it had. What was not there before is
+    left out, and goes: nobody else ever owned it."""
+    spec = template(sight.owner)["spec"]
+    container: Json = {"name": container_of(spec, place.workload)["name"]}
+    if before.resources:
+        container["resources"] = {part: dict(each) for part, each in before.resources.items()}
+    kept = [{"name": name, "value": value} for name, value in before.variables.items() if value is not None]
+    if kept:
+        container["env"] = kept
+    fields: Json = {"containers": [container]}
+    named = Config(place.api, place.workload).named(sight.owner)
+    if before.config_map:
+        fields["volumes"] = volumes(spec, named, before.config_map)
+    return fields
+
+
+def volumes(spec: Json, named: str, wanted: str) -> list[Json]:
+    """The volumes that name one ConfigMap, naming another, for server-side apply."""
+    found = []
+    for volume in spec.get("volumes") or []:
+        if not any(True for _ in config_volumes({"volumes": [volume]}, named)):
+            continue
+        if "configMap" in volume:
+            found.append({"name": volume["name"], "configMap": {"name": wanted}})
+            continue
+        sources = [
+            {**part, "configMap": {**part["configMap"], "name": wanted}}
+            if (part.get("configMap") or {}).get("name") == named
+            else part
+            for part in volume["projected"]["sources"]
+        ]
+        found.append({"name": volume["name"], "projected": {"sources": sources}})
+    return found
+
+
+def _reaped(sight: Sight, *, back: bool) -> Before:
+    if sight.before is None:
+        raise Conflict("the before-image was removed meanwhile")
+    return replace(sight.before, reaped=True, back=back)
