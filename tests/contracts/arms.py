@@ -28,6 +28,7 @@ from domain.target import Restart
 from tests import docker_engine, postgresql_server
 from tests.control_groups import control_group
 from tests.nginx_server import nginx
+from tests.pods import CPU_LIMIT, shop
 from tests.real import need
 
 
@@ -47,11 +48,13 @@ class Bench:
     bad: Settings
     changed: str
     edited: Value
+    look: Callable[[], Value] | None = None  # where the foreign hand's value is not what the arm carries
 
     @property
     def by_hand(self) -> bool:
-        """Whether the arm carries what the foreign hand wrote."""
-        return self.arm.read().settings[self.changed] == self.edited
+        """Whether what the foreign hand wrote is still there."""
+        seen = self.look() if self.look is not None else self.arm.read().settings[self.changed]
+        return seen == self.edited
 
 
 # --- files and servers -----------------------------------------------------------------------------------------------
@@ -315,6 +318,26 @@ def _two(*, memory: int, fast: int, bad: int, refused_inside: bool) -> Bench:
     )
 
 
+# --- pods of a cluster ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def pod(request: pytest.FixtureRequest, root: Path) -> Iterator[Bench]:
+    with shop() as cluster:
+        one, other = (cluster.arms()["a"] for _ in range(2))
+        yield Bench(
+            one,
+            other,
+            lambda: cluster.edit("300m"),
+            {CPU_LIMIT: 0.15, _LEVEL: 6},
+            {CPU_LIMIT: 0.3333333, _LEVEL: 1},
+            {CPU_LIMIT: 0.2, _LEVEL: 4711},
+            CPU_LIMIT,
+            "300m",
+            lambda: cluster.in_template("limits", "cpu"),
+        )
+
+
 # --- all of them -----------------------------------------------------------------------------------------------------
 
 BENCHES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Bench]]] = {
@@ -329,6 +352,7 @@ BENCHES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManage
     "joint": joint,
     "joint-growing": joint_growing,
     "joint-limit": joint_limit,
+    "pod": pod,
 }
 
 REAL = ("nginx", "postgresql", "node", "jvm", "container")  # need programs, or a kernel's files, of this machine

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,7 @@ MANAGER = "trimtab"  # owner of our annotations and of everything that we create
 CALL_SECONDS = 10.0
 MOST_TEXT = 256  # characters of a foreign message that are passed on
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
+_EXIT = 3  # channel of pods/exec
 _STRATEGIC = "application/strategic-merge-patch+json"
 
 
@@ -90,7 +92,8 @@ class Api:
 
     def create(self, path: str, body: Json, *, dry: bool = False) -> Json:
         """POST to a collection."""
-        return self._call("POST", path, body, query={"fieldManager": MANAGER}, kind="application/json", dry=dry)
+        query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        return self._call("POST", path, body, query=query, kind="application/json", dry=dry)
 
     def delete(self, path: str, *, uid: str = "", seconds: int | None = None) -> None:
         """Delete an object; with `uid` only that very one. `seconds` overrides a pod's grace period. One that is not
@@ -105,12 +108,14 @@ class Api:
 
     def run(self, namespace: str, pod: str, container: str, command: list[str]) -> Ran:
         """Run a command in a container, without a shell, and wait for its end."""
-        from kubernetes.client import CoreV1Api
+        from kubernetes.client import ApiClient, CoreV1Api
         from kubernetes.stream import stream
 
+        # A client of its own: while it connects, `stream` bends all calls of its client to a web socket.
+        client = ApiClient(self._client.configuration)
         with _retyped(f"pods/exec of {pod}"):
             answer = stream(
-                CoreV1Api(self._client).connect_get_namespaced_pod_exec,
+                CoreV1Api(client).connect_get_namespaced_pod_exec,
                 pod,
                 namespace,
                 container=container,
@@ -124,7 +129,7 @@ class Api:
                 answer.run_forever(timeout=CALL_SECONDS)
                 if answer.is_open():
                     raise Transient(f"{command[0]} in pod {pod} did not end within {CALL_SECONDS:.0f} s")
-                return Ran(int(answer.returncode or 0), answer.read_stdout() + answer.read_stderr())
+                return _ran(answer.read_channel(_EXIT), answer.read_stdout() + answer.read_stderr())
             finally:
                 answer.close()
 
@@ -197,25 +202,49 @@ _GROUPS = {
 }
 
 
+def _ran(exit: str, out: str) -> Ran:
+    """How a command ended, by the Status on the stream's last channel. One that is not there ends with 127, as in a
+    shell. Raises Transient where the stream broke before, or the command could not be started."""
+    status = _status(exit)
+    if status.get("status") == "Success":
+        return Ran(0, out)
+    for cause in (status.get("details") or {}).get("causes") or []:
+        if cause.get("reason") == "ExitCode":
+            return Ran(int(cause["message"]), out)
+    words = _short(status.get("message") or "the stream ended before its exit status came")
+    if "executable file not found" in exit or "no such file or directory" in exit:
+        return Ran(127, words)
+    raise Transient(f"the command may not have run: {words}")
+
+
 @contextlib.contextmanager
 def _retyped(what: str) -> Iterator[None]:
     """Errors of the client and of the network as ours."""
     import urllib3.exceptions
     from kubernetes.client.exceptions import ApiException
+    from websocket import WebSocketException
 
     try:
         yield
     except ApiException as error:
-        raise _error("", what, int(error.status or 0), (error.body or error.reason or "")) from None
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        refused = error.__context__  # of a web socket: the handshake's answer, which the client gives as text only
+        status = int(error.status or getattr(refused, "status_code", 0) or 0)
+        body = error.body or getattr(refused, "resp_body", None) or error.reason or ""
+        raise _error("", what, status, body) from None
+    except (urllib3.exceptions.HTTPError, WebSocketException, OSError, ValueError) as error:
         raise Transient(f"{what}: the API server does not answer ({_short(error)})") from error
+
+
+_NO_RIGHT = re.compile(r'forbidden: User ".*" cannot ')
+_WHOLE = re.compile(r'Invalid value: "\{.*\}": ', re.DOTALL)  # a whole object, told back with everything in it
+_MALFORMED = ("failed to create typed patch object", "failed to convert new object")  # 500, yet it never gets better
 
 
 def _error(method: str, place: str, status: int, raw: bytes | str) -> Exception:
     """What an answer of the API server means for the caller. Its text is cut short: it may hold anything."""
     body = _status(raw)
-    words = _short(body.get("message") or body.get("reason") or f"HTTP {status}")
-    what = f"{method} {place}: {words}".strip()
+    told = _WHOLE.sub("", str(body.get("message") or body.get("reason") or f"HTTP {status}"))
+    what = f"{method} {place}: {_short(told)}".strip()
     if status == 404:
         return Absent(what)
     if status == 409:
@@ -223,9 +252,13 @@ def _error(method: str, place: str, status: int, raw: bytes | str) -> Exception:
         return Owned(what, owners) if owners else Outdated(what)
     if status == 401:
         return Misconfigured(f"{what}; the API server does not know our token")
-    if status == 403 and " cannot " in str(body.get("message", "")):
+    if status == 403 and _NO_RIGHT.search(told):
         return Misconfigured(f"{what}; the chart's Roles say what Trimtab needs")
-    if status in (400, 403, 413, 422):
+    if status == 403 and "status unknown for quota" in told:
+        return Transient(what)  # a quota that was made a moment ago
+    if status in (405, 406, 415):
+        return Misconfigured(f"{what}; Trimtab needs Kubernetes 1.33 or later")
+    if status in (400, 403, 413, 422) or (status == 500 and told.startswith(_MALFORMED)):
         return Rejected(what)
     return Transient(what)
 

@@ -71,7 +71,7 @@ class PodArm:
             stamp=Stamp(sight.state.run, generation) if ours else None,
             settings=seen.settings,
             generation=generation,
-            protected=sight.before.run if sight.before is not None and not sight.before.back else "",
+            protected=sight.before.run if sight.before is not None else "",
             reaped=sight.before is not None and sight.before.reaped,
         )
 
@@ -140,7 +140,7 @@ class PodArm:
             raise Conflict(f"there is no before-image on {self._workload.kind} {self._workload.name}")
         grown = replace(stamp, generation=max(stamp.generation, seen.sight.state.generations.get(self.label, 0) + 1))
         sight = self._claim(seen.sight, grown)
-        self._back.take(sight)
+        self._back.take(sight, force=expected is None)
         self._story.tell(sight.owner, "RolledBack", "the original settings are in force again", stamp.run)
         return self.read()
 

@@ -12,7 +12,7 @@ from adapters.actuators.kubernetes.api import Json
 from adapters.actuators.kubernetes.config import Config
 from adapters.actuators.kubernetes.manifest import config_volumes, container_of, template
 from adapters.actuators.kubernetes.pods import Pods
-from adapters.actuators.kubernetes.record import BEFORE, Before, text
+from adapters.actuators.kubernetes.record import BEFORE, STATE, Before, State, text
 from adapters.actuators.kubernetes.story import Story
 from adapters.actuators.kubernetes.workload import Place, Sight, wait
 from domain.errors import Conflict
@@ -28,13 +28,13 @@ class WayBack:
         self._pods, self._config = Pods(place.api, place.workload), Config(place.api, place.workload)
         self._story = Story(place.api, place.workload)
 
-    def take(self, sight: Sight) -> None:
+    def take(self, sight: Sight, *, force: bool = False) -> None:
         """The before-image is in force again and the arms are gone. Raises Conflict if the template is neither the
-        original nor ours, Transient while it comes about."""
+        original nor ours (`force`: whatever it is), Transient while it comes about."""
         before = sight.before
         if before is None:
             raise Conflict(f"there is no before-image on {self._place.workload.name}")
-        if not sight.known:
+        if not sight.known and not force:
             raise Conflict(f"{self._place.workload.kind} {self._place.workload.name} was changed by somebody else")
         if sight.print != before.original:
             sight = self._place.set_template(sight, fields_of(sight, before, self._place), force=True)
@@ -64,12 +64,19 @@ class WayBack:
             return f"{name}: past its deadline, but its template is not ours; left as it is"
         # Told before done: a run that comes back in between finds its restore wanted, not a foreign hand.
         if not before.reaped:
-            sight = self._place.annotate(sight, lambda each: {BEFORE: text(_reaped(each, back=False))})
+            sight = self._place.annotate(
+                sight, lambda each: {BEFORE: text(_reaped(each, back=False)), STATE: text(self._grown(each))}
+            )
         self.take(sight)
         self._place.annotate(self._place.look(), lambda each: {BEFORE: text(_reaped(each, back=True))})
         self._story.tell(sight.owner, "RolledBack", "the run was silent past its deadline", before.run)
         silent = "is stopped" if force and now <= before.deadline else "was silent past its deadline"
         return f"{name}: run {before.run} {silent}; the original settings are back"
+
+    def _grown(self, sight: Sight) -> State:
+        """The next generation of every arm: a worker that froze before its write finds that it is late."""
+        known = sight.state.generations
+        return replace(sight.state, generations={label: known.get(label, 0) + 1 for label in self._labels})
 
     def _orphans(self, sight: Sight) -> str | None:
         """Arms without an open run: a worker froze before it made them, and thawed after the end."""
