@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -61,9 +62,11 @@ class Controllers:
         room = 0 if recreates and old else wanted + (surge if old else 0) - len(new) - len(old)
         refusal = ""
         for _ in range(min(room, wanted - len(new))):
+            serial = self._store.state.serial
             try:
                 self._pod(place, owner.body, f"{name.name}-{self._store.suffix()}")
             except Answer as answer:
+                self._store.state.serial = serial  # the same name again, or the message never comes to rest
                 refusal = str(answer)
                 break
         spare = len([pod for pod in new + old if ready(pod)]) - (wanted - down)
@@ -153,7 +156,8 @@ class Controllers:
             template = spec["template"] if first >= partition or current == update else self._kept(place, current)
             made = {**body, "spec": {**spec, "template": template}}
             revision = update if template is spec["template"] else current
-            self._pod(place, made, f"{place.name}-{first}", {REVISION: revision})
+            with contextlib.suppress(Answer):
+                self._pod(place, made, f"{place.name}-{first}", {REVISION: revision})
         elif whole and max(pods, default=-1) >= spec["replicas"]:
             self._drop(pods[max(pods)])
         elif whole and old:

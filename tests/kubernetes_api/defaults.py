@@ -10,10 +10,12 @@ from tests.kubernetes_api import quantities
 from tests.kubernetes_api.schema import STRUCTS, Type
 
 Json = dict[str, Any]
+TEMPLATE: Json = {"metadata": {}, "spec": {"containers": None}}
 SKELETONS: dict[str, Json] = {  # the fields that are structs in Go, not pointers: they are there in an empty object
-    "Deployment": {"spec": {"strategy": {}, "template": {"metadata": {}, "spec": {}}}, "status": {}},
-    "StatefulSet": {"spec": {"updateStrategy": {}, "template": {"metadata": {}, "spec": {}}}, "status": {}},
-    "ReplicaSet": {"spec": {"template": {"metadata": {}, "spec": {}}}, "status": {}},
+    "Deployment": {"spec": {"strategy": {}, "template": TEMPLATE}, "status": {}},
+    "StatefulSet": {"spec": {"updateStrategy": {}, "template": TEMPLATE}, "status": {}},
+    "ReplicaSet": {"spec": {"template": TEMPLATE}, "status": {}},
+    "Pod": {"spec": {"containers": None}, "status": {}},
     "ConfigMap": {},
     "Event": {"involvedObject": {}, "source": {}},
 }
@@ -34,15 +36,36 @@ def decoded(kind: Type, value: Any) -> Any:
         inner = kind[1] if isinstance(kind, list) else "*"
         if isinstance(kind, list) and kind[0] == "atomic":
             return decoded(inner, value)
-        return {
+        found = {
             name: decoded(fields.get(name, "*") if fields else inner, item)
             for name, item in value.items()
             if item is not None
         }
+        return {name: item for name, item in found.items() if not (fields and _omitted(fields.get(name), item))}
     if isinstance(value, list):
         if isinstance(kind, list):
             return decoded(kind[1], value) if kind[0] == "atomic" else [decoded(kind[2], item) for item in value]
         return [decoded("*", item) for item in value]
+    return value
+
+
+def _omitted(kind: Type, value: Any) -> bool:
+    """Whether a struct's field is left out for being empty: maps, lists and text are, structs are not."""
+    inner = kind[1] if isinstance(kind, list) and kind[0] == "atomic" else kind
+    return value == "" or (value in ({}, []) and isinstance(inner, list))
+
+
+def known(kind: Type, value: Any) -> Any:
+    """The value without the fields that its type does not have."""
+    if isinstance(kind, list) and kind[0] == "atomic":
+        return known(kind[1], value)
+    if isinstance(value, dict) and isinstance(kind, str) and kind.startswith("#"):
+        fields = STRUCTS[kind[1:]]
+        return {name: known(fields[name], item) for name, item in value.items() if name in fields}
+    if isinstance(value, dict):
+        return {name: known(kind[1] if isinstance(kind, list) else "*", item) for name, item in value.items()}
+    if isinstance(value, list) and isinstance(kind, list):
+        return [known(kind[2], item) for item in value]
     return value
 
 
@@ -76,6 +99,11 @@ def fill(kind: str, body: Json) -> None:
         _fill_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
     if kind == "Pod":
         _fill_pod(body, spec)
+    for item in spec.get("limits", []) if kind == "LimitRange" else []:
+        if item.get("type") == "Container":
+            highs = {**item.get("max", {}), **item.get("default", {})}
+            lows = {**item.get("min", {}), **highs, **item.get("defaultRequest", {})}
+            item |= {key: values for key, values in (("default", highs), ("defaultRequest", lows)) if values}
     if kind == "Service":
         for key, value in {"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}.items():
             spec.setdefault(key, value)

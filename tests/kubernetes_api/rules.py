@@ -44,6 +44,10 @@ def faults(kind: str, new: Json, old: Json | None, door: str) -> Faults:
         found += _pod_spec(spec, "spec")
         if old is not None and door == "resize":
             found += _resize(spec, old)
+        elif old is not None and not door and _later(spec, old["spec"]):
+            value = spec["activeDeadlineSeconds"]
+            text = f"Invalid value: {value}: must be less than or equal to previous value"
+            found.append(("spec.activeDeadlineSeconds", text))
         elif old is not None and not door and _fixed(spec, old["spec"]) != _fixed(old["spec"], old["spec"]):
             found.append(("spec", POD_FIXED))
     if kind == "ConfigMap":
@@ -77,7 +81,8 @@ def _workload(kind: str, spec: Json, old: Json | None) -> Faults:
         )
     found += _pod_spec(template.get("spec", {}), "spec.template.spec")
     if "activeDeadlineSeconds" in template.get("spec", {}):
-        found.append(("spec.template.spec.activeDeadlineSeconds", f"Forbidden: activeDeadlineSeconds in {kind} is not"))
+        text = "Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported"
+        found.append(("spec.template.spec.activeDeadlineSeconds", text))
     if old is not None and kind != "StatefulSet" and spec.get("selector") != old.get("selector"):
         shown = json.dumps(spec.get("selector"), separators=(",", ":"))
         found.append(("spec.selector", f"Invalid value: {shown}: field is immutable"))
@@ -108,14 +113,17 @@ def _pod_spec(spec: Json, at: str) -> Faults:
     return found
 
 
+def _later(spec: Json, old: Json) -> bool:
+    return float(spec.get("activeDeadlineSeconds", 0)) > float(old.get("activeDeadlineSeconds", "inf"))
+
+
 def _fixed(spec: Json, old: Json) -> Json:
     """The part of a pod's spec that no update may change."""
     rest = copy.deepcopy(spec)
     for _, item in containers(rest):
         item.pop("image", None)
-    deadline, before = rest.pop("activeDeadlineSeconds", None), old.get("activeDeadlineSeconds")
-    if before is not None and (deadline is None or deadline > before):
-        rest["activeDeadlineSeconds"] = deadline  # it may be set, or brought forward
+    if rest.pop("activeDeadlineSeconds", None) is None and "activeDeadlineSeconds" in old:
+        rest["activeDeadlineSeconds"] = "it may be set or brought forward, and never removed"
     if all(item in rest.get("tolerations", []) for item in old.get("tolerations", [])):
         rest.pop("tolerations", None)
     return rest
@@ -123,8 +131,11 @@ def _fixed(spec: Json, old: Json) -> Json:
 
 def _resize(spec: Json, old: Json) -> Faults:
     found: Faults = []
-    if qos(spec) != old.get("status", {}).get("qosClass", qos(old["spec"])):
-        found.append(("spec", f'Invalid value: "{qos(spec)}": Pod QOS Class may not change as a result of resizing'))
+    was = qos(old["spec"])
+    if qos(spec) != was:
+        found.append(("spec", f'Invalid value: "{was}": Pod QOS Class may not change as a result of resizing'))
+    if len(spec["containers"]) != len(old["spec"]["containers"]):
+        return [*found, ("spec.containers", "Forbidden: containers may not be added or removed on resize")]
     for (place, item), (_, before) in zip(containers(spec), containers(old["spec"]), strict=True):
         for part in ("requests", "limits"):
             gone = set(before.get("resources", {}).get(part, {})) - set(item.get("resources", {}).get(part, {}))
@@ -150,8 +161,7 @@ def _config_map(new: Json, old: Json | None) -> Faults:
 def fill_limits(ranges: Iterable[Json], spec: Json) -> None:
     """A LimitRange's defaults for containers that say nothing."""
     for item in _entries(ranges):
-        highs = {**item.get("max", {}), **item.get("default", {})}
-        lows = {**item.get("min", {}), **highs, **item.get("defaultRequest", {})}
+        lows, highs = item.get("defaultRequest", {}), item.get("default", {})
         for _, container in containers(spec):
             resources = container.setdefault("resources", {})
             for part, values in (("limits", highs), ("requests", lows)):

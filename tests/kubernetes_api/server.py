@@ -163,16 +163,16 @@ class ApiServer:
             raise NotThere
         if self.denied(call):
             raise forbidden(place.what, _denial(call, place, door))
-        dry = call.query.get("dryRun") == "All"
+        dry, strict = call.query.get("dryRun") == "All", call.query.get("fieldValidation") == "Strict"
         if call.method == "GET":
             return 200, self._read(call, place, door)
         if call.method == "POST":
             who = Manager(call.query.get("fieldManager", "unknown"), "Update")
-            return 201, self.store.create(place, call.body, who, dry)
+            return 201, self.store.create(place, call.body, who, dry, strict)
         if call.method == "DELETE":
             return 200, self.store.delete(place, call.body, dry)
         there = place in self.store.state.records
-        return 200 if there else 201, self._patch(call, place, door, dry)
+        return 200 if there else 201, self._patch(call, place, door, dry, strict)
 
     def _read(self, call: Call, place: Place, door: str) -> Json:
         if place.name:
@@ -185,7 +185,7 @@ class ApiServer:
             item.pop("kind"), item.pop("apiVersion")  # as the server: the items of a list do not say them
         return {"kind": f"{kind}List", "apiVersion": place.version, "metadata": metadata, "items": found}
 
-    def _patch(self, call: Call, place: Place, door: str, dry: bool) -> Json:
+    def _patch(self, call: Call, place: Place, door: str, dry: bool, strict: bool) -> Json:
         manager, body = call.query.get("fieldManager", "unknown"), call.body
         if door == "resize" and place.plural == "pods":
             return resize(self.store, place, body, manager, dry)
@@ -198,7 +198,7 @@ class ApiServer:
         if call.kind != MERGE:
             text = "the body of the request was in an unknown format - accepted media types include: "
             raise Answer(415, "UnsupportedMediaType", text + ", ".join((MERGE, APPLY)))
-        return self.store.merge(place, body, Manager(manager, "Update", door), dry)
+        return self.store.merge(place, body, Manager(manager, "Update", door), dry, strict)
 
 
 class NotThere(Exception):

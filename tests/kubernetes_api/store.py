@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tests.kubernetes_api import ownership, rules
 from tests.kubernetes_api.answers import Answer, What, bad, exists, forbidden, invalid, missing, stale
-from tests.kubernetes_api.defaults import admit_pod, decoded, fill, qos, skeleton
+from tests.kubernetes_api.defaults import admit_pod, decoded, fill, known, qos, skeleton
 from tests.kubernetes_api.ownership import Manager, Owners
 from tests.kubernetes_api.schema import KINDS, errors, root
 
@@ -120,8 +120,8 @@ class Store:
             body["metadata"]["managedFields"] = sorted(entries, key=lambda entry: (entry["operation"], entry["time"]))
         return body
 
-    def create(self, place: Place, body: Json, who: Manager, dry: bool = False) -> Json:
-        """POST. `place` has no name."""
+    def create(self, place: Place, body: Json, who: Manager, dry: bool = False, strict: bool = True) -> Json:
+        """POST. `place` has no name. Unless `strict`, unknown fields are dropped."""
         metadata = body.setdefault("metadata", {})
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"] + self.suffix()
@@ -131,7 +131,8 @@ class Store:
         if metadata.get("resourceVersion"):
             raise Answer(500, "", "resourceVersion should not be set on objects to be created")
         kind = root(place.version, place.kind)
-        fault = "; ".join(errors(kind, body))
+        body = body if strict else known(kind, body)
+        fault = told(errors(kind, body))
         if fault:
             what = f'{place.kind} in version "{place.version.rpartition("/")[2]}" cannot be handled as a {place.kind}'
             raise bad(f"{what}: {fault}")
@@ -140,10 +141,7 @@ class Store:
     def apply(self, place: Place, body: Json, name: str, force: bool = False, dry: bool = False) -> Json:
         """Server-side apply. A resourceVersion does not keep an absent object from being made; a uid does."""
         if body.get("apiVersion") != place.version:
-            raise bad(
-                "Incorrect version specified in apply patch. "
-                f"Specified patch version: {body.get('apiVersion')}, expected: {place.version}"
-            )
+            raise bad(f"invalid object type: {body.get('apiVersion')}, Kind={body.get('kind')}")
         if body.get("metadata", {}).get("managedFields"):
             raise bad("metadata.managedFields must be nil")
         name_ = body.get("metadata", {}).get("name")
@@ -152,9 +150,9 @@ class Store:
         kind, who = root(place.version, place.kind), Manager(name, "Apply")
         faults = errors(kind, body)
         if faults:
-            full = f"{place.namespace}/{place.name}; {place.version}, Kind={body.get('kind')}"
-            told = faults[0] if len(faults) == 1 else "errors:\n" + "\n".join(f"  {fault}" for fault in faults)
-            raise Answer(500, "", f"failed to create typed patch object ({full}): {told}")
+            full = f"{body['metadata'].get('namespace', '')}/{place.name}; {place.version}, Kind={body.get('kind')}"
+            words = faults[0] if len(faults) == 1 else "errors:\n" + "\n".join(f"  {fault}" for fault in faults)
+            raise Answer(500, "", f"failed to create typed patch object ({full}): {words}")
         record = self.state.records.get(place)
         live = record.body if record else {**skeleton(place.kind), "apiVersion": place.version, "kind": body["kind"]}
         owners = record.owners if record else {}
@@ -172,18 +170,16 @@ class Store:
             return self._new(place, new, lambda _: owners, who, dry)
         return self._change(place, record, new, lambda _: owners, who, dry)
 
-    def merge(self, place: Place, patch: Json, who: Manager, dry: bool = False) -> Json:
-        """JSON merge patch (RFC 7386) of the object, or of one of its subresources."""
+    def merge(self, place: Place, patch: Json, who: Manager, dry: bool = False, strict: bool = True) -> Json:
+        """JSON merge patch (RFC 7386) of the object, or of its status. Unless `strict`, unknown fields are dropped."""
         record = self.find(place)
-        return self.replace(place, merged(record.body, patch), who, dry)
+        new = merged(record.body, patch)
+        return self.replace(place, new if strict else known(root(place.version, place.kind), new), who, dry)
 
     def replace(self, place: Place, new: Json, who: Manager, dry: bool = False) -> Json:
         """A whole new object by a merge, a PUT, or a controller."""
         record, kind = self.find(place), root(place.version, place.kind)
-        fault = "; ".join(
-            f'unknown field "{text.split(":")[0][1:]}"' for text in errors(kind, new) if "declared" in text
-        )
-        fault = f"strict decoding error: {fault}" if fault else "; ".join(errors(kind, new))
+        fault = told(errors(kind, new))
         if fault:
             text = json.dumps(new, separators=(",", ":"))
             raise invalid(What("", "", "", ""), [("patch", f"Invalid value: {json.dumps(text)}: {fault}")])
@@ -196,11 +192,13 @@ class Store:
         record, options = self.find(place), options or {}
         metadata = record.body["metadata"]
         wanted = options.get("preconditions", {})
-        for key, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        for key, label, fate in (
+            ("uid", "UID", "deleted and then recreated"),
+            ("resourceVersion", "ResourceVersion", "modified"),
+        ):
             if wanted.get(key) and wanted[key] != metadata[key]:
-                why = f"Precondition failed: {label} in precondition: {wanted[key]}, "
-                why += f"{label} in object meta: {metadata[key]}"
-                raise stale(place.what, why)
+                why = f"the {label} in the precondition ({wanted[key]}) does not match the {label} in record "
+                raise stale(place.what, f"{why}({metadata[key]}). The object might have been {fate}")
         seconds = options.get("gracePeriodSeconds")
         if place.kind == "Pod" and self.grace and seconds != 0 and not dry:
             if metadata["uid"] not in self.state.dying:
@@ -241,14 +239,16 @@ class Store:
             metadata["namespace"] = place.namespace
         if place.kind in COUNTED:
             metadata["generation"] = 1
-        if place.kind not in ("ConfigMap", "Event", "Node", "Namespace", "ResourceQuota") and place.kind:
-            new["status"] = {}
+        held = owners(new)  # before admission, as the server: what that adds is nobody's
+        if place.kind not in ("", "ConfigMap", "Event", "Node", "Namespace", "LimitRange"):
+            counts = {"StatefulSet": ("replicas", "availableReplicas"), "ReplicaSet": ("replicas",)}
+            new["status"] = dict.fromkeys(counts.get(place.kind, ()), 0)
         if place.kind == "Pod":
             admit_pod(new, self.suffix())
             rules.fill_limits(self._of("limitranges", place), new["spec"])
             new["status"] = {"phase": "Pending", "qosClass": qos(new["spec"])}
         self._admit("CREATE", place, new, None, "")
-        record = Record(new, {who_: fields for who_, fields in owners(new).items() if fields})
+        record = Record(new, {other: fields for other, fields in held.items() if fields})
         return self._commit(place, record, who, "ADDED", dry)
 
     def _change(
@@ -282,10 +282,10 @@ class Store:
     def _prepared(self, place: Place, body: Json) -> Json:
         try:
             new: Json = decoded(root(place.version, place.kind), copy.deepcopy(body))
-        except ValueError as error:
-            raise bad(
-                f'{place.kind} in version "{place.version}" cannot be handled as a {place.kind}: {error}'
-            ) from None
+        except ValueError as error:  # a quantity that is none
+            named = f"{place.version}, Kind={place.kind}"
+            text = f"failed to convert new object (/{place.name}; {named}) to proper version: "
+            raise Answer(500, "", f"{text}unable to convert unstructured object to {named}: {error}") from None
         fill(place.kind, new)
         return new
 
@@ -329,6 +329,14 @@ class Store:
         self.state.history.append(Event(self.state.version, sort, place, self.shown(place, record)))
         if len(self.state.history) > HISTORY:
             self.state.oldest = self.state.history.pop(0).version
+
+
+def told(faults: list[str]) -> str:
+    """Errors of a body as a decoder words them."""
+    unknown = [
+        f'unknown field "{text.split(":")[0][1:]}"' for text in faults if text.endswith("not declared in schema")
+    ]
+    return f"strict decoding error: {', '.join(unknown)}" if unknown else "; ".join(faults)
 
 
 def merged(live: Any, patch: Any) -> Any:

@@ -19,10 +19,13 @@ def resize(store: Store, place: Place, patch: Json, manager: str, dry: bool) -> 
     version = patch.get("metadata", {}).get("resourceVersion")
     if version:
         new["metadata"]["resourceVersion"] = version
+    there = {item["name"]: item for item in new["spec"]["containers"]}
     for wanted in patch.get("spec", {}).get("containers", []):
-        for item in new["spec"]["containers"]:
-            if item["name"] == wanted.get("name"):
-                item["resources"] = merged(item.get("resources", {}), wanted.get("resources", {}))
+        item = there.get(wanted.get("name", ""))
+        if item is None:  # the strategic merge adds it, and validation refuses that
+            new["spec"]["containers"].append({"name": wanted.get("name", ""), "image": "", "resources": {}})
+        else:
+            item["resources"] = merged(item.get("resources", {}), wanted.get("resources", {}))
     made = store.replace(place, new, Manager(manager, "Update", "resize"), dry)
     if not dry and made["spec"] != record.body["spec"]:
         store.state.resized[made["metadata"]["uid"]] = store.clock()
@@ -32,13 +35,14 @@ def resize(store: Store, place: Place, patch: Json, manager: str, dry: bool) -> 
 def scale(store: Store, place: Place) -> Json:
     """The Scale object of a workload."""
     body = store.find(place).body
+    count = body["spec"]["replicas"]
     names = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     labels = body["spec"]["selector"].get("matchLabels", {})
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {name: body["metadata"][name] for name in names},
-        "spec": {"replicas": body["spec"]["replicas"]},
+        "spec": {"replicas": count} if count else {},  # as the server: zero is left out
         "status": {
             "replicas": body["status"].get("replicas", 0),
             "selector": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
