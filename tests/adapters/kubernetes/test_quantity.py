@@ -59,7 +59,24 @@ def test_bytes(text: str, value: int) -> None:
     assert bytes_of(text) == value
 
 
-NO_TEXTS = "| |NaN|nan|Infinity|-1|1_000|1ki|1KB|0x10|1 Mi|٣|5e|--1|1i|1e1000".split("|")
+NO_TEXTS = [
+    "",
+    " ",
+    "NaN",
+    "nan",
+    "Infinity",
+    "-1",
+    "1_000",
+    "1ki",
+    "1KB",
+    "0x10",
+    "1 Mi",
+    "٣",
+    "5e",
+    "--1",
+    "1i",
+    "1e1000",
+]
 NO_VALUES = (None, True, [], {"cpu": 1}, float("nan"), float("inf"))
 
 
