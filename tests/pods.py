@@ -94,14 +94,15 @@ class Shop:
         match command:
             case ["cat", _]:
                 return Ran(0, body)
-            case ["nginx", "-t"]:
+            case ["nginx", "-t", "-c", "/etc/nginx.conf"]:
                 good = level is not None and 1 <= int(level[1]) <= 9
                 return Ran(0, "ok") if good else Ran(1, "nginx: [emerg] value must be between 1 and 9")
-            case ["nginx", "-s", "reload"]:
+            case ["sh", "-c", "kill -HUP 1"]:
                 self.served[pod] = self.served.get(pod, 0) + 1
                 return Ran(0, "")
-        born = 1000 + self.served.get(pod, 0)
-        return Ran(0, f"{born} (nginx) S 1 {' '.join('0' for _ in range(17))} {born} 0|nginx: worker process\n")
+        born, zeros = 1000 + self.served.get(pod, 0), " ".join("0" for _ in range(17))
+        master = f"1 (nginx) S 0 {zeros} 900 0|nginx: master process nginx -c /etc/nginx.conf\n"
+        return Ran(0, f"{master}{born} (nginx) S 1 {zeros} {born} 0|nginx: worker process\n")
 
 
 def deployment(replicas: int = 4) -> Json:
