@@ -31,9 +31,9 @@ def both(request: pytest.FixtureRequest) -> Iterator[tuple[Api, str]]:
     real, space = find().api(), f"trimtab-test-{uuid.uuid4().hex[:8]}"
     real.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
-    with contextlib.suppress(Outdated):
-        real.create(f"/api/v1/namespaces/{space}/serviceaccounts", account)
     try:
+        with contextlib.suppress(Outdated):
+            real.create(f"/api/v1/namespaces/{space}/serviceaccounts", account)
         yield real, space
     finally:
         real.delete(f"/api/v1/namespaces/{space}")
