@@ -98,9 +98,9 @@ def _comment(lines: list[str], line: int, column: int) -> tuple[str, Json]:
 def _plain(node: yaml.Node) -> Any:
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_document(node)  # type: ignore[no-untyped-call]
+        return loader.construct_document(node)
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _object(inside: tuple[Entry, ...]) -> Json:

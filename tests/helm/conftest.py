@@ -1,0 +1,86 @@
+"""A release whose objects exist and whose pods do not matter: rights and policies are the API server's work alone."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from adapters.actuators.kubernetes.api import Api, Json, path
+from helm.values import CHART
+from tests.cluster.cluster import Cluster, find, until
+from tests.helm.chart import render
+
+SHOP = Path(__file__).parent / "shop.yaml"
+
+
+@dataclass(frozen=True)
+class Release:
+    """The chart in a namespace of its own, with the workload in it. `speak` gives the API as one of our accounts."""
+
+    namespace: str
+    admin: Api
+    target: Json
+    more: Json
+    speak: Callable[[str], Api]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The cluster to test on."""
+    return find()
+
+
+@pytest.fixture(scope="session")
+def held(cluster: Cluster) -> None:
+    """A policy that matches nothing and outlives every release: see README.md of the chart, `keepAtUninstall`."""
+    objects = [each for each in render() if each["kind"].startswith("ValidatingAdmissionPolicy")]
+    for each in objects:
+        each["metadata"] = {"name": "trimtab-tests.holds-deployments"}
+        each["spec"].update({"policyName": "trimtab-tests.holds-deployments"} if "policyName" in each["spec"] else {})
+    cluster.apply("default", yaml.safe_dump_all(objects))
+
+
+@pytest.fixture(scope="module")
+def release(cluster: Cluster, held: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """One target in mode act with an HPA, a StatefulSet beside it, and the accounts' rights to them."""
+    namespace, folder = f"trimtab-rights-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("release")
+    admin = cluster.api()
+    file = folder / "values.yaml"
+    content = yaml.safe_load((CHART / "ci" / "one-target.yaml").read_text("utf-8"))
+    (target,) = content["config"]["targets"]
+    target["workload"]["namespace"] = namespace
+    content["rbac"] = {"targets": {target["name"]: {"autoscaler": "shop"}}}
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    admin.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    try:
+        until(lambda: admin.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default"), 30, "an account for pods")
+        cluster.apply(namespace, SHOP.read_text("utf-8"))
+        cluster.helm("install", "trimtab", str(CHART), "-n", namespace, "--no-hooks", "-f", str(file))
+        more = content["rbac"]["targets"][target["name"]]
+        yield Release(namespace, admin, target, more, lambda account: _as(cluster, namespace, account, folder))
+    finally:
+        cluster.helm("uninstall", "trimtab", "-n", namespace, "--no-hooks", check=False)
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def _as(cluster: Cluster, namespace: str, account: str, folder: Path) -> Api:
+    """The API with a token of one of the chart's accounts."""
+    token = cluster.kubectl("create", "token", f"trimtab-{account}", "-n", namespace).strip()
+    config = yaml.safe_load(cluster.kubectl("config", "view", "--raw", "--minify", "--flatten"))
+    config["users"][0]["user"] = {"token": token}
+    file = folder / f"{account}.kubeconfig"
+    file.touch(mode=0o600)
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return cluster.api(file)
+
+
+def shop(release: Release) -> Json:
+    """The workload as it is now."""
+    found = release.admin.get(path("Deployment", release.namespace, "shop"))
+    assert found is not None
+    return found
