@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -200,7 +201,7 @@ def test_no_room_for_an_index(repository: Path, monkeypatch: pytest.MonkeyPatch)
     def full(**_: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(proposal.tempfile, "TemporaryDirectory", full)
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
     with pytest.raises(Transient, match="make room"):
         propose(branch(repository), "x\n", "r", "s")
 
