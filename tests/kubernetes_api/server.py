@@ -55,6 +55,9 @@ class Plan:
     when: Callable[[Call], bool]
 
 
+REST = 0.05  # seconds
+
+
 class ApiServer:
     """The fake. `automatic` makes the controllers work before each request; else `tick` and `settle` do."""
 
@@ -69,6 +72,7 @@ class ApiServer:
         self.address = ""
         self.changed = threading.Condition(threading.RLock())
         self._plans: list[Plan] = []
+        self._moved, self._wrote, self._ticked = True, True, 0.0  # what the automatic controllers know
 
     def fail(
         self, how: Failure, times: int = 1, *, skip: int = 0, when: Callable[[Call], bool] = lambda call: True
@@ -133,6 +137,7 @@ class ApiServer:
         """Everything as it was."""
         with self.changed:
             self.store.state = copy.deepcopy(state)
+            self._moved = True
             self.calls.clear()
             self._plans.clear()
 
@@ -156,8 +161,8 @@ class ApiServer:
     def answer(self, call: Call) -> tuple[int, Json]:
         """Status and body. Raises Answer."""
         self.kubelet.always()
-        if self.automatic:
-            self.controllers.tick()
+        if self.automatic and self._something_to_do(call):
+            self._moved, self._ticked = self.controllers.tick(), time.monotonic()
         place, door = placed(call.path)
         if place.plural in self.absent:
             raise NotThere
@@ -173,6 +178,12 @@ class ApiServer:
             return 200, self.store.delete(place, call.body, dry)
         there = place in self.store.state.records
         return 200 if there else 201, self._patch(call, place, door, dry, strict)
+
+    def _something_to_do(self, call: Call) -> bool:
+        """Controllers that came to rest have nothing to do until something is written, or time has passed."""
+        due = self._moved or self._wrote or time.monotonic() - self._ticked >= REST
+        self._wrote = call.method != "GET"
+        return due
 
     def _read(self, call: Call, place: Place, door: str) -> Json:
         if place.name:

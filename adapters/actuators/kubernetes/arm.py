@@ -174,12 +174,8 @@ class PodArm:
 
     def _look(self) -> _Seen:
         sight, pod = self._place.look(), self._place.pod(self.label)
-        named = self._config.named(sight.owner)
-        arms = arm_name(self._workload, self.label)
-        body = ""
-        if self._config:
-            present = pod is not None and self._place.config_map(arms) is not None
-            body = self._config.body(arms if present else named)
+        given = self._config.arm_body(self.label) if pod is not None else None
+        body = given if given is not None else self._config.body(self._config.named(sight.owner))
         if pod is None:
             spec, recorded = template(sight.owner)["spec"], sight.kept.settings if sight.kept else None
         else:

@@ -48,6 +48,11 @@ class Config:
             f"{self._workload.name}; mount it, or name the one that is"
         )
 
+    def arm_body(self, label: str) -> str | None:
+        """The text that an arm was given; None while it has none."""
+        found = self._api.get(self._path(arm_name(self._workload, label))) if self else None
+        return None if found is None else str((found.get("data") or {}).get(self._workload.key, ""))
+
     def body(self, name: str) -> str:
         """The text under the key. Raises Misconfigured if it is not there."""
         if not self:

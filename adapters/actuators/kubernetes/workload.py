@@ -54,6 +54,11 @@ class Sight:
         return int(self.owner["spec"].get("replicas", 1))
 
 
+def seen(owner: Json) -> Sight:
+    """What an answer of the API server shows."""
+    return Sight(owner, state_of(owner), before_of(owner), kept_of(owner), fingerprint(owner))
+
+
 class Place:
     """A workload in its namespace."""
 
@@ -69,8 +74,7 @@ class Place:
         if owner is None:
             where = f"{self.workload.kind} {self.workload.name} in namespace {self.workload.namespace}"
             raise Misconfigured(f"workload: there is no {where}; create it, or correct the policy")
-        state = state_of(owner)
-        return Sight(owner, state, before_of(owner), kept_of(owner), fingerprint(owner))
+        return seen(owner)
 
     def pod(self, label: str) -> Json | None:
         """The arm's pod, if it is there."""
@@ -111,7 +115,7 @@ class Place:
     def lend(self, sight: Sight, change: int) -> Sight:
         """Scale by so many replicas, for which arms stand in; how many that are is told in the same write."""
 
-        def write(now: Sight) -> None:
+        def write(now: Sight) -> Json:
             if now.before is None:
                 raise Conflict(f"there is no before-image on {self.workload.name}")
             if now.replicas != sight.replicas:
@@ -119,7 +123,7 @@ class Place:
             before = replace(now.before, replaced=now.before.replaced - change)
             metadata = {"annotations": {BEFORE: text(before)}, **_version(now)}
             body = {"metadata": metadata, "spec": {"replicas": now.replicas + change}}
-            self.api.merge(self.path, body, manager=SCALE_MANAGER)
+            return self.api.merge(self.path, body, manager=SCALE_MANAGER)
 
         return self._conditionally(sight, write)
 
@@ -138,12 +142,11 @@ class Place:
             return sight
         return self._conditionally(self.expect(sight, digest), lambda now: apply({**names, **_version(now)}))
 
-    def _conditionally(self, sight: Sight, write: Callable[[Sight], object]) -> Sight:
+    def _conditionally(self, sight: Sight, write: Callable[[Sight], Json]) -> Sight:
         """Write while the workload is still as it was seen, its status aside."""
         for _ in range(TRIES):
             try:
-                write(sight)
-                return self.look()
+                return seen(write(sight))
             except Outdated:
                 sight = self._again(sight)
             except Absent as error:
