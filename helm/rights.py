@@ -28,7 +28,7 @@ class Part:
 
 PARTS = (
     Part("look", ("worker",), "every target with a workload, in any mode"),
-    Part("config-map", ("worker", "reap"), "with `workload.config_map`; for `reap` in mode approve or act"),
+    Part("config-map", ("worker",), "with `workload.config_map`"),
     Part("service", ("worker",), "with `workload.service`"),
     Part("act", ("worker",), "mode approve or act"),
     Part("undo", ("reap",), "mode approve or act"),
@@ -62,7 +62,7 @@ def files_of(account: str, target: Mapping[str, Any], mode: str, more: Mapping[s
     if account == "controller" or (account == "reap" and not acts):
         return []
     found = ["look"] if account == "worker" else ["undo"]
-    if workload.get("config_map"):
+    if workload.get("config_map") and account == "worker":
         found.append("config-map")
     if workload.get("service") and account == "worker":
         found.append("service")

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from adapters.actuators.registry import KINDS
 from adapters.policy import schema as policy_schema
 from adapters.policy_targets import names_of
 from domain.profile import PROFILES
@@ -56,6 +57,7 @@ def schema() -> Json:
     """The JSON Schema of the values (draft 7, which every Helm 3 knows)."""
     policy = _renamed(policy_schema())
     definitions = policy.pop("definitions")
+    definitions["Actuator"]["properties"]["kind"]["enum"] = list(KINDS)
     definitions["Target"]["properties"]["strategy"]["enum"] = list(names_of("optimizers.factory", "STRATEGIES", ()))
     definitions["Watch"]["properties"]["detector"]["enum"] = list(names_of("detectors.factory", "DETECTORS", ()))
     definitions["Measure"]["properties"]["profile"]["enum"] = sorted(PROFILES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,13 +37,17 @@ def cluster() -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def held(cluster: Cluster) -> None:
+def held(cluster: Cluster) -> Iterator[None]:
     """A policy that matches nothing and outlives every release: see README.md of the chart, `keepAtUninstall`."""
     objects = [each for each in render() if each["kind"].startswith("ValidatingAdmissionPolicy")]
     for each in objects:
         each["metadata"] = {"name": "trimtab-tests.holds-deployments"}
         each["spec"].update({"policyName": "trimtab-tests.holds-deployments"} if "policyName" in each["spec"] else {})
-    cluster.apply("default", yaml.safe_dump_all(objects))
+    text = yaml.safe_dump_all(objects)
+    cluster.apply("default", text)
+    yield
+    if not cluster.own:  # ours goes as a whole, and its next tests need it
+        cluster.kubectl("delete", "-f", "-", stdin=text)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def release(cluster: Cluster, held: None, tmp_path_factory: pytest.TempPathFacto
         cluster.apply(namespace, SHOP.read_text("utf-8"))
         cluster.helm("install", "trimtab", str(CHART), "-n", namespace, "--no-hooks", "-f", str(file))
         more = content["rbac"]["targets"][target["name"]]
-        yield Release(namespace, admin, target, more, lambda account: _as(cluster, namespace, account, folder))
+        yield Release(namespace, admin, target, more, cache(lambda account: _as(cluster, namespace, account, folder)))
     finally:
         cluster.helm("uninstall", "trimtab", "-n", namespace, "--no-hooks", check=False)
         cluster.kubectl("delete", "namespace", namespace, "--wait=false")

@@ -39,13 +39,19 @@ def nginx(body: Json) -> Json:
     return found
 
 
+def projected(body: Json) -> list[Json]:
+    spec = body["spec"] if body["kind"] == "Pod" else body["spec"]["template"]["spec"]
+    found: list[Json] = spec["volumes"][2]["projected"]["sources"]
+    return found
+
+
 def _volume(body: Json, volume: Json, at: str) -> None:
     body["spec"]["volumes"].append(volume)
     nginx(body)["volumeMounts"].append({"name": volume["name"], "mountPath": at})
 
 
-@pytest.fixture(autouse=True)
-def _ready(release: Release) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _in_force(release: Release) -> None:
     """A policy takes effect a moment after it was made: wait until a foreign image is refused."""
     worker, body = release.speak("worker"), arm(release)
     nginx(body)["image"] = "localhost/foreign:1"
@@ -63,6 +69,9 @@ ALLOWED: dict[str, Change] = {
     "a variable": lambda body: nginx(body)["env"].append({"name": "GOGC", "value": "200"}),
     "a variable's value": lambda body: nginx(body)["env"][0].update(value="slow"),
     "an own ConfigMap": lambda body: body["spec"]["volumes"][0]["configMap"].update(name="shop-trimtab-a"),
+    "an own ConfigMap in a projected volume": lambda body: projected(body)[0]["configMap"].update(
+        name="shop-trimtab-a"
+    ),
     "an own ConfigMap of variables": lambda body: nginx(body)["envFrom"][0]["configMapRef"].update(
         name="shop-trimtab-a"
     ),
@@ -113,6 +122,9 @@ REFUSED: dict[str, tuple[Change, str]] = {
         "volumes",
     ),
     "foreign ConfigMap": (lambda body: body["spec"]["volumes"][0]["configMap"].update(name="foreign"), "volumes"),
+    "projected foreign ConfigMap": (lambda body: projected(body)[0]["configMap"].update(name="foreign"), "volumes"),
+    "another key of a ConfigMap": (lambda body: projected(body)[0]["configMap"]["items"][0].update(key="x"), "volumes"),
+    "another projected Secret": (lambda body: projected(body)[1]["secret"].update(name="crown"), "volumes"),
     "mount": (lambda body: nginx(body)["volumeMounts"].append({"name": "tls", "mountPath": "/usr"}), "mounts"),
     "service account": (lambda body: body["spec"].update(serviceAccountName="trimtab-worker"), "service account"),
     "host network": (lambda body: body["spec"].update(hostNetwork=True), "may do on its node"),
@@ -204,6 +216,9 @@ def _spec(release: Release, change: Change) -> Json:
 KEPT: dict[str, Change] = {
     "resources": lambda body: nginx(body)["resources"]["limits"].update(cpu="400m"),
     "a variable": lambda body: nginx(body)["env"].append({"name": "GOGC", "value": "200"}),
+    "a kept ConfigMap in a projected volume": lambda body: projected(body)[0]["configMap"].update(
+        name="shop-trimtab-kept-1"
+    ),
     "a kept ConfigMap": lambda body: body["spec"]["template"]["spec"]["volumes"][0]["configMap"].update(
         name="shop-trimtab-kept-3"
     ),
@@ -231,6 +246,7 @@ WORKLOAD: dict[str, tuple[Change, str]] = {
         "resources and environment",
     ),
     "Secret": (lambda body: nginx(body)["env"].append({"name": "X", "valueFrom": SECRET}), "reference"),
+    "projected Secret": (lambda body: projected(body)[1]["secret"].update(name="crown"), "names of ConfigMaps"),
     "volume": (lambda body: body["spec"]["template"]["spec"]["volumes"].append(CROWN), "names of ConfigMaps"),
     "foreign ConfigMap": (
         lambda body: body["spec"]["template"]["spec"]["volumes"][0]["configMap"].update(name="foreign"),

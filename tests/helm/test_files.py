@@ -31,6 +31,7 @@ WITHOUT_NAMES = {  # what may be done to any object of a kind in a target's name
     ("list", "poddisruptionbudgets"),
     ("create", "events"),
     ("get", "nodes"),
+    ("list", "nodes"),
 }
 ALERTS = CHART / "files" / "alerts" / "trimtab.yaml"
 DASHBOARD = CHART / "files" / "dashboards" / "trimtab.json"
@@ -66,7 +67,7 @@ def test_only_what_is_ours_is_deleted_or_made(path: Path, rule: dict[str, Any]) 
 def test_cluster_wide_rules_only_read() -> None:
     """The one file that goes into a ClusterRole gets nodes and nothing else."""
     assert yaml.safe_load((RBAC / "nodes.yaml").read_text("utf-8")) == [
-        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list"]}
     ]
     text = "\n".join(path.read_text("utf-8") for path in (CHART / "templates").rglob("*.yaml"))
     assert text.count("kind: ClusterRole\n") == 2  # the role, and the reference to it

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from adapters.actuators.registry import KINDS
 from adapters.policy import load_policy
 from detectors.factory import DETECTORS
 from domain.profile import PROFILES
@@ -64,6 +65,7 @@ BAD_TARGETS: list[tuple[str, Any, str, str]] = [
     ("workload", {"namespace": "shop", "name": "Shop"}, "/workload/name", "pattern"),
     ("workload", {"namespace": "shop", "name": "shop", "kind": "DaemonSet"}, "/workload/kind", "enum"),
     ("workload", {"namespace": "shop", "name": "shop", "secret": "x"}, "/workload/secret", "additionalProperties"),
+    ("actuator", {"kind": "kubernetes+perl"}, "/actuator/kind", "enum"),
     ("strategy", "guessing", "/strategy", "enum"),
     ("measure", {"profile": "hasty"}, "/measure/profile", "enum"),
     ("objective", None, "/objective", "type"),
@@ -83,6 +85,7 @@ def test_bad_targets_are_refused(key: str, value: Any, place: str, keyword: str)
 def test_names_equal_the_registries() -> None:
     """A strategy, detector or profile that is new reaches the chart's schema, too."""
     definitions = SCHEMA["definitions"]
+    assert definitions["Actuator"]["properties"]["kind"]["enum"] == list(KINDS)
     assert definitions["Target"]["properties"]["strategy"]["enum"] == sorted(STRATEGIES)
     assert definitions["Watch"]["properties"]["detector"]["enum"] == sorted(DETECTORS)
     assert definitions["Measure"]["properties"]["profile"]["enum"] == sorted(PROFILES)
