@@ -51,6 +51,7 @@ securityContext:
 {{- define "trimtab.environment" -}}
 - name: TRIMTAB_POLICY
   value: /etc/trimtab/trimtab.yaml
+- {name: HOME, value: /tmp}
 {{- with .Values.externalRedis }}
 {{- if .existingSecret }}
 - name: TRIMTAB_REDIS_URL
