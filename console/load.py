@@ -11,8 +11,10 @@ import typer
 
 from console.load_telling import (
     MARK_COLUMNS,
+    SERVICE_COLUMNS,
     STEP_COLUMNS,
     objective,
+    poisson,
     span,
     tell_mark,
     tell_results,
@@ -35,6 +37,7 @@ OwnedOption = Annotated[
 SecondsOption = Annotated[str, typer.Option(help="How long to measure: 10, 10s, 5m.")]
 TimeoutOption = Annotated[str, typer.Option(help="A request without an answer by then has failed.")]
 SloOption = Annotated[str, typer.Option(help="The p95 must be within this time, such as 200ms; exit code 1 if not.")]
+ArrivalsOption = Annotated[str, typer.Option(help="poisson: at random, as people come; fixed: evenly spaced.")]
 FailuresOption = Annotated[float, typer.Option(min=0, max=1, help="Share of failed requests that --slo bears.")]
 
 
@@ -49,9 +52,7 @@ def run(
     failures: FailuresOption = 0.01,
     expect: Annotated[str, typer.Option(help="Text that the answer must hold, looked for before and after.")] = "",
     repeat: Annotated[int, typer.Option(min=1, max=20, help="Measure so many times, to see how runs differ.")] = 1,
-    arrivals: Annotated[
-        str, typer.Option(help="poisson: at random, as people come; fixed: evenly spaced.")
-    ] = "poisson",
+    arrivals: ArrivalsOption = "poisson",
     seed: Annotated[int, typer.Option(help="Of the arrivals.")] = 1,
     owned: OwnedOption = False,
     form: FormatOption = Format.table,
@@ -60,9 +61,7 @@ def run(
     from adapters.load import address, measure
 
     address.http_url(url, confirmed=owned)
-    if arrivals not in ("poisson", "fixed"):
-        raise typer.BadParameter(f"{arrivals!r} is unknown; known: poisson, fixed", param_hint="--arrivals")
-    wait = span("--timeout", timeout)
+    at_random, wait = poisson(arrivals), span("--timeout", timeout)
     loads = [
         measure.Load(
             url,
@@ -70,7 +69,7 @@ def run(
             span("--seconds", seconds),
             wait,
             span("--warm-up", warm_up),
-            arrivals == "poisson",
+            at_random,
             seed + number,
         )
         for number in range(repeat)
@@ -183,6 +182,48 @@ def soak(
         raise Finding(f"{100 * seen.failed_share:.3g} % of the requests failed (at most {100 * failures:g} %)")
     if bad:
         raise Finding(f"{' and '.join(bad)} grew to the end of the soak")
+
+
+@app.command()
+def service(
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="http://SERVICE.NAMESPACE.svc.cluster.local.:PORT/PATH, headless.")
+    ],
+    seconds: Annotated[str, typer.Option(help="How long, from the first Ready pod on: 60, 10m; at most 1h.")],
+    rate: Annotated[float, typer.Option(help="Requests a second, of all pods together.")] = 20.0,
+    most_rate: Annotated[
+        float, typer.Option(help="PUT /rate may raise it so far while the load runs; 0: not above --rate.")
+    ] = 0.0,
+    timeout: TimeoutOption = "2s",
+    who: Annotated[str, typer.Option(help="Path that each pod is asked for the headers X-Pod, X-Configuration.")] = "",
+    every: Annotated[str, typer.Option(help="How often the name is resolved and --who asked.")] = "300ms",
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where /metrics is; :PORT is 127.0.0.1.")] = ":9100",
+    arrivals: ArrivalsOption = "poisson",
+    seed: Annotated[int, typer.Option(help="Of arrivals and of the choice of pods.")] = 1,
+    owned: OwnedOption = False,
+    form: FormatOption = Format.table,
+) -> None:
+    """Open-loop load on the Ready pods of a headless Service, each request on a connection of its own; /metrics tells
+    it by pod and configuration, timeouts included."""
+    from adapters.load import service_load
+    from domain.codec import to_json
+
+    load = service_load.ServiceLoad(
+        url,
+        rate,
+        span("--seconds", seconds),
+        span("--timeout", timeout),
+        who,
+        most_rate,
+        span("--every", every),
+        poisson(arrivals),
+        seed,
+        owned,
+    )
+    rows = service_load.run(load, listen, say)
+    listing([to_json(row) for row in rows], SERVICE_COLUMNS, form, empty="nothing was sent: no pod was Ready")
+    if not any(row.good for row in rows):
+        raise Finding("no request got a good answer")
 
 
 @app.command("pgbench")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from console.output import Column, Finding, Format, listing, say
 from domain.errors import Misconfigured
 from domain.ports import Json
@@ -73,6 +75,13 @@ MARK_COLUMNS = (
     Column("born", "born", table=False),
 )
 
+SERVICE_COLUMNS = (
+    Column("pod", "pod", lambda pod: pod or "(no pod was Ready)"),
+    Column("configuration", "configuration"),
+    Column("code", "code"),
+    Column("requests", "requests", right=True),
+)
+
 
 def span(option: str, text: str) -> float:
     """Seconds of `200ms`, `10`, `10s`, `5m`, `2h`. Raises Misconfigured naming the option."""
@@ -80,6 +89,13 @@ def span(option: str, text: str) -> float:
     if match is None or (float(match[1]) == 0 and option != "--warm-up"):
         raise Misconfigured(f"{option} {text!r} is no time above 0; write 200ms, 10s, 5m or 2h")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def poisson(arrivals: str) -> bool:
+    """Whether arrivals are at random. BadParameter for a word that is neither."""
+    if arrivals not in ("poisson", "fixed"):
+        raise typer.BadParameter(f"{arrivals!r} is unknown; known: poisson, fixed", param_hint="--arrivals")
+    return arrivals == "poisson"
 
 
 def objective(text: str, failures: float) -> Slo | None:

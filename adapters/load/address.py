@@ -22,6 +22,13 @@ _ELSEWHERE = ("PGHOSTADDR", "PGSERVICE")
 
 def http_url(url: str, *, confirmed: bool = False, https: bool = False) -> SplitResult:
     """The parts of a URL that load may be sent to. Raises Misconfigured."""
+    parts = http_parts(url, https=https)
+    owned(parts.hostname or "", confirmed=confirmed)
+    return parts
+
+
+def http_parts(url: str, *, https: bool = False) -> SplitResult:
+    """The parts of a URL, without a look at where it leads. Raises Misconfigured."""
     parts = _split(url)
     schemes = ("http", "https") if https else ("http",)
     if parts.scheme not in schemes or not parts.hostname:
@@ -30,7 +37,6 @@ def http_url(url: str, *, confirmed: bool = False, https: bool = False) -> Split
         raise Misconfigured(f"URL of {parts.hostname}: a user or password in it would be seen in the process list")
     if not url.isascii() or any(char.isspace() or not char.isprintable() for char in url):
         raise Misconfigured(f"URL {url!r}: percent-encode what is not plain ASCII")
-    owned(parts.hostname, confirmed=confirmed)
     return parts
 
 

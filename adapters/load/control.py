@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,8 +14,17 @@ if TYPE_CHECKING:
 MOST_HEAD, MOST_BODY = 8192, 4096
 
 
+# (method, target, body) -> (status, content type, text)
+Answering = Callable[[str, str, bytes], tuple[str, str, str]]
+
+
 async def serve(host: str, port: int, service: str, arms: Sequence[Arm], rate: Rate) -> asyncio.Server:
-    """Answers on host:port until closed."""
+    """Answers for these arms on host:port until closed."""
+    return await listen_on(host, port, lambda method, target, body: _answer(method, target, body, service, arms, rate))
+
+
+async def listen_on(host: str, port: int, answer: Answering) -> asyncio.Server:
+    """Answers on host:port until closed. Raises OSError."""
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -31,7 +40,7 @@ async def serve(host: str, port: int, service: str, arms: Sequence[Arm], rate: R
         method, target, _ = head.split(" ", 2)
         length = next((int(line[15:]) for line in head.lower().split("\r\n") if line.startswith("content-length:")), 0)
         body = await reader.readexactly(min(length, MOST_BODY)) if length else b""
-        status, kind, text = _answer(method, target, body, service, arms, rate)
+        status, kind, text = answer(method, target, body)
         payload = text.encode()
         writer.write(
             f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(payload)}\r\n\r\n".encode() + payload
@@ -52,12 +61,7 @@ def _answer(
     if parts.path == "/metrics":
         return "200 OK", plain, _metrics(service, arms, rate)
     if parts.path == "/rate":
-        try:
-            if method == "PUT":
-                rate.set(float(json.loads(body)["rate"]))
-        except (ValueError, KeyError, TypeError) as error:
-            return "400 Bad Request", as_json, json.dumps({"error": f'expected {{"rate": number}}: {error}'})
-        return "200 OK", as_json, json.dumps({"rate": rate.value})
+        return rate_answer(method, body, rate)
     if parts.path == "/latencies":
         query = parse_qs(parts.query)
         label = query.get("arm", [""])[0]
@@ -69,6 +73,16 @@ def _answer(
         columns = {"intended": [r[0] for r in rows], "seconds": [r[1] for r in rows], "codes": [r[2] for r in rows]}
         return "200 OK", as_json, json.dumps(columns)
     return "404 Not Found", plain, "known: /metrics /rate /latencies /healthz\n"
+
+
+def rate_answer(method: str, body: bytes, rate: Rate) -> tuple[str, str, str]:
+    """GET or PUT {"rate": number}."""
+    try:
+        if method == "PUT":
+            rate.set(float(json.loads(body)["rate"]))
+    except (ValueError, KeyError, TypeError) as error:
+        return "400 Bad Request", "application/json", json.dumps({"error": f'expected {{"rate": number}}: {error}'})
+    return "200 OK", "application/json", json.dumps({"rate": rate.value})
 
 
 def _metrics(service: str, arms: Sequence[Arm], rate: Rate) -> str:

@@ -26,6 +26,10 @@ class Histogram:
         self._counts = [0] * (len(BOUNDS) + 1)
         self._sum = 0.0
 
+    @property
+    def count(self) -> int:
+        return sum(self._counts)
+
     def observe(self, seconds: float) -> None:
         self._counts[bisect_left(BOUNDS, seconds)] += 1
         self._sum += seconds
