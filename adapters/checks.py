@@ -7,17 +7,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from adapters.promql_window import coverage, duration, render
+from adapters.promql_window import coverage, duration, escaped, render
 from domain.errors import TrimtabError
 from domain.evidence import Missing, Reading, Seen
 from domain.ports import Actuator
-from domain.target import Target
+from domain.target import Target, Workload
 
 MOST_GROWTH = 1.15  # of neighbouring bucket bounds: coarser ones cannot show a 3 % change of an interpolated quantile
 LEAST_SCRAPES = 4  # in a window
 P95_REQUESTS = 2000  # in a window
+LEAST_SHARE = 0.5  # of the requests that an arm should get
+LEAST_EXPECTED = 20.0  # requests, below which half as many may be chance (one time in 100)
+POD = "(?:[a-z0-9]{1,10}-[a-z0-9]{5}|[0-9]+|trimtab-[ab])"  # how names of a workload's pods end
 _QUANTILE = re.compile(r"histogram_quantile\s*\(\s*(0?\.[0-9]+)")
 _BUCKETS = re.compile(r"""([A-Za-z_:][\w:]*)_bucket\s*(\{(?:[^{}"]|"(?:\\.|[^"\\])*")*\})?\s*\[\$window\]""")
+_COUNTED = re.compile(_BUCKETS.pattern.replace("_bucket", "_(?:bucket|count)"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ def check_target(target: Target, prometheus: Prometheus, arms: Mapping[str, Actu
         yield from _scrapes(target, prometheus, arm.label, end)
         yield from _values(target, prometheus, arm.label, end)
     yield from _buckets(target, prometheus, end)
+    if target.workload is not None:
+        yield from _shares(target, target.workload, prometheus, end)
 
 
 def _arms(arms: Mapping[str, Actuator]) -> Iterator[Check]:
@@ -138,6 +144,56 @@ def _buckets(target: Target, prometheus: Prometheus, end: float) -> Iterator[Che
             yield Check("warning", "requests", seen, do)
         else:
             yield Check("ok", "requests", seen)
+
+
+def _shares(target: Target, workload: Workload, prometheus: Prometheus, end: float) -> Iterator[Check]:
+    """Whether the arms get their share of the requests, by the counter behind the objective's histogram."""
+    selector = _COUNTED.search(target.objective.query)
+    if selector is None:
+        yield Check("warning", "shares", "no histogram in the objective", "compare the requests of the arms by hand")
+        return
+    name, labels, window = selector[1], selector[2] or "", target.profile.window
+    count = f"sum(increase({name}_count{labels}[$window]))"
+    found = {arm.label: prometheus.instant(render(count, arm.label, window), end) for arm in target.arms}
+    if all(isinstance(seen, Missing) for seen in found.values()):
+        do = "arms of a workload serve during a run only: check again then; if one is open, no request reaches them"
+        yield Check("warning", "shares", "no requests on the arms", do)
+        return
+    counts = {label: seen.value if isinstance(seen, Reading) else 0.0 for label, seen in found.items()}
+    yield share_check(counts, _mean_of_pods(f"{name}_count", labels, workload, prometheus, window, end))
+
+
+def _mean_of_pods(
+    name: str, labels: str, workload: Workload, prometheus: Prometheus, window: float, end: float
+) -> float | None:
+    """Requests of each pod of the workload, arms and others, on average; None where the query cannot be asked so: it
+    can if a matcher holds the arm's whole pod name, as in `pod="shop-trimtab-$arm"`."""
+    matcher = re.search(rf"""([A-Za-z_]\w*)\s*=~?\s*"{re.escape(workload.name)}-trimtab-\$arm\"""", labels)
+    if matcher is None:
+        return None
+    label, pods = matcher[1], escaped(f"{re.escape(workload.name)}-{POD}")
+    selector = f'{name}{labels[: matcher.start()]}{label}=~"{pods}"{labels[matcher.end() :]}'
+    each = f"sum by ({label}) (increase({selector}[$window]))"
+    mean = prometheus.instant(render(f"avg({each} > 0)", "", window), end)
+    return mean.value if isinstance(mean, Reading) else None
+
+
+def share_check(counts: Mapping[str, float], mean: float | None = None) -> Check:
+    """Whether each arm gets its share. `counts` are requests by arm; `mean` is what a pod gets on average, where it is
+    known; otherwise the arms are compared with each other."""
+    expected = max(sum(counts.values()) / len(counts), mean or 0.0)
+    seen = f"{', '.join(f'{label} {count:.0f}' for label, count in counts.items())}; expected {expected:.0f} each"
+    if expected < LEAST_EXPECTED:
+        do = f"below {LEAST_EXPECTED:.0f} requests in a window it cannot be told; send more, or take longer windows"
+        return Check("warning", "shares", seen, do)
+    starved = [label for label, count in counts.items() if count < LEAST_SHARE * expected]
+    if starved:
+        do = (
+            "clients keep their connections to older pods; let them open new ones (nginx: keepalive_requests and"
+            " keepalive_time; clients: a largest age of connections), or balance each request (a proxy, a mesh)"
+        )
+        return Check("fail", "shares", f"arm {' and '.join(starved)} below half of its share: {seen}", do)
+    return Check("ok", "shares", seen)
 
 
 def _growth(bounds: list[float], value: float) -> tuple[float, str]:

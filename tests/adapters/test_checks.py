@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
 
 from adapters.actuators.memory import MemoryArm
-from adapters.checks import Check, check_target
+from adapters.checks import Check, check_target, share_check
+from adapters.prometheus import PrometheusTelemetry
 from domain.evidence import Missing, Reading, Seen
-from domain.target import Objective
+from domain.target import Objective, Target, Workload
 from tests.journeys.world import ORIGINAL, make_target
+from tests.prometheus_server import prometheus
 
 QUERY = 'histogram_quantile(0.95, sum by (le) (rate(lat_bucket{arm="$arm"}[$window])))'
 TARGET = replace(make_target(), objective=Objective(QUERY, unit="s"))
@@ -80,3 +86,81 @@ def test_arms_that_differ_are_told_unless_a_run_is_open() -> None:
     arms["a"].protect("r1", 1.0)
     levels = {check.what: check.level for check in check_target(TARGET, Stub(), arms, NOW)}
     assert levels["arms alike"] == "ok"
+
+
+# --- shares of the arms of a workload --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("counts", "mean", "level", "words"),
+    [
+        ({"a": 100.0, "b": 100.0}, None, "ok", "expected 100 each"),
+        ({"a": 60.0, "b": 140.0}, None, "ok", "a 60, b 140"),
+        ({"a": 49.0, "b": 151.0}, None, "fail", "arm a below half"),
+        ({"a": 0.0, "b": 90.0}, None, "fail", "arm a below half"),
+        ({"a": 30.0, "b": 30.0}, 70.0, "fail", "arm a and b below half"),
+        ({"a": 40.0, "b": 40.0}, 70.0, "ok", "expected 70 each"),
+        ({"a": 9.0, "b": 1.0}, None, "warning", "expected 5 each"),
+        ({"a": 0.0, "b": 0.0}, 200.0, "fail", "arm a and b below half"),
+    ],
+)
+def test_an_arm_below_half_of_its_share_is_refused(
+    counts: dict[str, float], mean: float | None, level: str, words: str
+) -> None:
+    """Against the other arm, and against all pods where they are known; few requests prove nothing."""
+    check = share_check(counts, mean)
+    assert (check.level, words in check.seen) == (level, True)
+    assert bool(check.do) == (level != "ok")
+    assert ("connections" in check.do) == (level == "fail")
+
+
+POD_QUERY = 'histogram_quantile(0.95, sum by (le) (rate(lat_bucket{job="load",pod="shop-trimtab-$arm"}[$window])))'
+SHOP = replace(TARGET, objective=Objective(POD_QUERY), workload=Workload("default", "shop"))
+
+
+@pytest.mark.real
+def test_shares_are_counted_by_prometheus(tmp_path: Path) -> None:
+    """Arms that get a tenth of what the other pods of the workload get are refused, though they get the same; pods of
+    other workloads, and other jobs, count for nothing."""
+    rates = {"shop-7d4b9c6f5-x2x4z": 200, "shop-7d4b9c6f5-bcd5f": 200, "shop-trimtab-a": 20, "shop-trimtab-b": 21}
+    others = {"shop-db-7d4b9c6f5-x2x4z": 9000, "shop-trimtab-canary": 9000, "myshop-0": 9000}
+    past = {}
+    for pod, rate in {**rates, **others}.items():
+        samples = [(NOW - 60 + step, float(rate * step)) for step in range(61)]
+        past[f'lat_count{{job="load",pod="{pod}"}}'] = samples
+        past[f'lat_count{{job="another",pod="{pod}"}}'] = [(at, 99 * value) for at, value in samples]
+    with prometheus(tmp_path, past) as server:
+        telemetry = PrometheusTelemetry(server.url)
+
+        class Past(Stub):
+            instant = staticmethod(telemetry.instant)  # type: ignore[assignment]
+
+        arms = {label: MemoryArm(TARGET.space, ORIGINAL) for label in "ab"}
+        (check,) = [each for each in check_target(SHOP, Past(), arms, NOW) if each.what == "shares"]
+        plain = replace(SHOP, objective=Objective(POD_QUERY.replace("shop-trimtab-$arm", "$arm")))
+        (alone,) = [each for each in check_target(plain, Past(), arms, NOW) if each.what == "shares"]
+        telemetry.close()
+    window = SHOP.profile.window
+    assert check.level == "fail"
+    assert f"a {20 * window:.0f}, b {21 * window:.0f}; expected {math.floor(110.25 * window):.0f} each" in check.seen
+    assert (alone.level, alone.seen) == ("warning", "no requests on the arms")
+
+
+def test_without_arms_or_histogram_shares_are_not_judged() -> None:
+    """A warning that says when to look again; targets without a workload are not asked."""
+
+    class Empty(Stub):
+        def instant(self, query: str, at: float) -> Seen:
+            return Missing("empty result")
+
+    arms = {label: MemoryArm(TARGET.space, ORIGINAL) for label in "ab"}
+
+    def shares(target: Target, stub: Stub) -> list[str]:
+        return [each.level for each in check_target(target, stub, arms, NOW) if each.what == "shares"]
+
+    assert shares(SHOP, Empty()) == ["warning"]
+    assert shares(replace(SHOP, objective=Objective("p95")), Stub()) == ["warning"]
+    assert shares(replace(SHOP, workload=None), Stub()) == []
+    assert shares(SHOP, Stub()) == ["ok"]
+    mean = 'sum(rate(lat_sum{pod="$arm"}[$window])) / sum(rate(lat_count{pod="$arm"}[$window]))'
+    assert shares(replace(SHOP, objective=Objective(mean)), Stub()) == ["ok"]
