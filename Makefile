@@ -1,4 +1,4 @@
-# Three commands: demo, test, check. Each sets up what it needs.
+# demo, test, check, and the cluster's: each sets up what it needs.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -12,8 +12,10 @@ PLAYERS_postgresql := psql=postgresql-client /usr/lib/postgresql/*/bin/postgres=
 PLAYERS_jvm := javac=openjdk-17-jdk-headless
 PLAYERS_go := go=golang
 PLAYERS_nodejs := node=nodejs
+# A real Kubernetes of one node for tests (docs/test-cluster.md). A short path: it holds unix sockets.
+CLUSTER ?= /tmp/trimtab-cluster
 
-.PHONY: demo test check lock clean
+.PHONY: demo test check lock clean cluster cluster-down cluster-programs test-cluster test-cluster-all
 
 demo: $(VENV)/.ready
 	@scripts/system-packages $(SYSTEM) $(PLAYERS_$(SCENARIO))
@@ -28,6 +30,24 @@ check: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+cluster:
+	@tests/cluster/cluster.sh $(CLUSTER)
+
+cluster-down:
+	@tests/cluster/cluster-down.sh $(CLUSTER)
+	@tests/cluster/cluster-leftovers.sh $(CLUSTER)
+
+# kubectl, helm and kubeconform among them: enough to check the chart, without root and without a cluster.
+cluster-programs:
+	@tests/cluster/build.sh
+	@tests/cluster/schemas.sh
+
+test-cluster: $(VENV)/.dev
+	@tests/cluster/with-cluster.sh $(CLUSTER) $(BIN)/python -m pytest tests/cluster -m "cluster and not slow_cluster" $(ARGS)
+
+test-cluster-all: $(VENV)/.dev
+	@tests/cluster/with-cluster.sh $(CLUSTER) $(BIN)/python -m pytest tests/cluster -m cluster $(ARGS)
 
 # Every package is installed by its hash; the project itself is linked, so that `git pull` is an upgrade.
 $(VENV)/.ready: requirements/worker.txt pyproject.toml

@@ -1,0 +1,44 @@
+"""Tests on a real cluster. They run only where they are asked for: `make test-cluster`, or `pytest -m cluster`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.cluster import Cluster, find, until
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever lies in this folder carries the mark, so that none can end up in the quick tests by mistake."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The cluster to test on; see `find`."""
+    found = find()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A new namespace in which pods may be made, deleted with all that is in it afterwards."""
+    name = f"trimtab-test-{uuid.uuid4().hex[:8]}"
+    api = cluster.api()
+    api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        until(lambda: api.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"), 30, "the default service account")
+        yield name
+    finally:
+        # Pods that linger for their grace period would take the room of the next test's.
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
+        cluster.kubectl("delete", "pods", "--all", "-n", name, "--grace-period=1", "--wait=false")
