@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -12,10 +13,12 @@ from console.wiring import Session
 from domain.errors import Conflict, Transient, TrimtabError
 from domain.events import Imaged
 from domain.journal import event_of
-from domain.ports import Actuator, Image, Json, Stamp
+from domain.ports import Actuator, Image, Json, Stage, Stamp
+from domain.space import Settings
 from domain.space import equal as same
 
 POLL_SECONDS = 0.25
+ROLLOUT_SECONDS = 600.0
 RECENT = 20  # runs of the target that are looked through for the settings before
 STOP_SECONDS = 60.0  # a worker drains old connections before a restore is proven
 
@@ -40,7 +43,7 @@ def restore(
     restored here. Content that somebody else wrote is left alone without --force."""
     session: Session = context.obj
     target = session.target(name)
-    arms = session.actuators(target)
+    arms, stage = session.actuators(target), session.stage(target)
     images: dict[str, Imaged] = {}
     latest = ""
     try:
@@ -52,7 +55,7 @@ def restore(
     problems: list[str] = []
     for label, arm in arms.items():
         try:
-            action, run, image = _back(arm, label, images, latest, force)
+            action, run, image = _back(arm, label, images, latest, force, stage)
         except Conflict as conflict:
             problems.append(f"arm {label}: {conflict}")
             action, run, image = "left alone", "", arm.read()
@@ -64,14 +67,20 @@ def restore(
         raise Finding("; ".join(problems) + "; look at it, then say --force to overwrite it")
 
 
-def reap(context: typer.Context, form: FormatOption = Format.table) -> None:
-    """Run the watchdog once: restore every local target whose run made no step before its deadline. Needs no Redis."""
+def reap(
+    context: typer.Context,
+    now: Annotated[
+        bool, typer.Option("--now", help="Workloads of a cluster: restore open runs before their deadline, too.")
+    ] = False,
+    form: FormatOption = Format.table,
+) -> None:
+    """Run the watchdog once: restore every target whose run made no step before its deadline. Needs no Redis."""
     session: Session = context.obj
     rows: list[Json] = []
     failures: list[str] = []
     for target in session.targets:
         try:
-            rows += [{"target": target.name, "restored": what} for what in session.reap(target)]
+            rows += [{"target": target.name, "restored": what} for what in session.reap(target, force=now)]
         except TrimtabError as error:
             failures.append(f"{target.name}: {error}")
     listing(rows, REAP_COLUMNS, form, empty="nothing is past its deadline")
@@ -111,7 +120,9 @@ def _before(session: Session, target: str) -> tuple[dict[str, Imaged], str]:
     return images, latest
 
 
-def _back(arm: Actuator, label: str, images: Mapping[str, Imaged], latest: str, force: bool) -> tuple[str, str, Image]:
+def _back(
+    arm: Actuator, label: str, images: Mapping[str, Imaged], latest: str, force: bool, stage: Stage | None
+) -> tuple[str, str, Image]:
     """Bring one arm back: from the before-image that lies on it, else from the journal of the run `latest` that changed
     it. Raises Conflict if its content is not ours and force is not given."""
     image = arm.read()
@@ -130,7 +141,25 @@ def _back(arm: Actuator, label: str, images: Mapping[str, Imaged], latest: str, 
         return "restored", run, arm.restore(stamp, None if force else image.version)
     if before is None or label not in before.settings:
         return "nothing to restore", "", image
+    if stage is not None:
+        return "restored", run, _into_workload(stage, arm, before.settings[label], stamp, image)
     return "restored", run, arm.write(before.settings[label], stamp, image.version)
+
+
+def _into_workload(stage: Stage, arm: Actuator, settings: Settings, stamp: Stamp, image: Image) -> Image:
+    """Put settings into the workload that a closed run left changed; the way back lies there meanwhile."""
+    arm.protect(stamp.run, time.time() + ROLLOUT_SECONDS, image.version)
+    until = time.monotonic() + ROLLOUT_SECONDS
+    while True:
+        try:
+            stage.adopt(settings, Stamp(stamp.run, arm.read().generation + 1))
+            break
+        except Transient as hindrance:
+            if time.monotonic() >= until:
+                raise
+            say(f"waiting: {hindrance}")
+    arm.release(stamp.run)
+    return arm.read()
 
 
 def _tidy(session: Session, arms: Mapping[str, Actuator], rows: list[Json]) -> None:

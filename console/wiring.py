@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from adapters.clock import SystemClock
 from domain.errors import Misconfigured
-from domain.ports import Actuator, Clock, Ledger
+from domain.ports import Actuator, Clock, Ledger, Stage
 from domain.target import Target
 
 if TYPE_CHECKING:
@@ -75,11 +75,16 @@ class Session:
 
         return actuators_for(target)
 
-    def reap(self, target: Target) -> list[str]:
+    def stage(self, target: Target) -> Stage | None:
+        from adapters.actuators.registry import stage
+
+        return stage(target)
+
+    def reap(self, target: Target, *, force: bool = False) -> list[str]:
         """The watchdog's one pass over one target."""
         from adapters.actuators.registry import reap
 
-        return list(reap(target, self.clock.now()))
+        return list(reap(target, self.clock.now(), force=force))
 
     def _policy_path(self) -> Path:
         path = self.path or Path(os.environ.get("TRIMTAB_POLICY", "") or DEFAULT_POLICY)

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from domain.allowance import Allowance
 from domain.events import (
+    Adopted,
     Closed,
     Diagnosed,
     Event,
@@ -19,6 +21,7 @@ from domain.events import (
     Promoted,
     Proposed,
     Restored,
+    Surveyed,
     Watched,
 )
 from domain.journal import event_of
@@ -30,7 +33,8 @@ from domain.space import equal as same
 _READ = frozenset(
     kind.__name__
     for kind in (
-        Opened, Imaged, Diagnosed, Proposed, GateOpened, Judged, Promoted, Restored, Watched, HeldBack, Closed
+        Opened, Surveyed, Imaged, Adopted, Diagnosed, Proposed, GateOpened, Judged, Promoted, Restored, Watched,
+        HeldBack, Closed,
     )
 )  # fmt: skip
 
@@ -76,7 +80,9 @@ class Summary:
     and open where nothing was kept, and where the hold-back did not show the gain any more. `watched` is what the watch
     saw, claimed or not. `settings_before` and `settings_after` hold one mapping (parameter → value) where all arms
     agree; arms that differed are in `arms_before`. `settings_after` is empty while the run is open, and after a
-    conflict, when nobody of ours knows. `windows` counts all measured windows, `unread` records of a newer version.
+    conflict, when nobody of ours knows. `proposed` are proven values that were not ours to write, as `patch` says;
+    `allowance` is what the place of a workload allowed. `windows` counts all measured windows, `unread` records of a
+    newer version.
     """
 
     run: str
@@ -103,6 +109,9 @@ class Summary:
     settings_before: Settings = field(default_factory=dict)
     arms_before: Mapping[str, Settings] = field(default_factory=dict)
     settings_after: Settings = field(default_factory=dict)
+    proposed: Settings = field(default_factory=dict)
+    patch: str = ""
+    allowance: Allowance | None = None
     changed: Mapping[str, Change] = field(default_factory=dict)
     records: int = 0
     first_hash: str = ""
@@ -153,6 +162,8 @@ class _Seen:
         self.watched: Watched | None = None
         self.held: HeldBack | None = None
         self.closed: Closed | None = None
+        self.adopted: Adopted | None = None
+        self.allowance: Allowance | None = None
 
     def take(self, event: Event, time: float) -> None:
         match event:
@@ -160,6 +171,11 @@ class _Seen:
                 self.opened, self.began = event, time
             case Imaged():
                 self.before = event
+            case Surveyed():
+                self.allowance = event.allowance
+            case Adopted():
+                self.adopted = event
+                self.promoted = {**common(dict(self.before.settings) if self.before else {}), **event.settings}
             case Diagnosed():
                 self.diagnosed = event
             case Proposed():
@@ -186,7 +202,7 @@ class _Seen:
         after: Settings = {}
         if outcome and outcome != "conflict":
             after = self.promoted if self.promoted is not None else before
-        watched = self.watched if outcome in ("kept", "") and claimed(self.watched, self.held) else None
+        watched = self.watched if outcome in ("kept", "recommended", "") and claimed(self.watched, self.held) else None
         return Summary(
             run=opened.run if opened else self.info.run,
             target=opened.target.name if opened else self.info.target,
@@ -196,6 +212,9 @@ class _Seen:
             reason=self.closed.reason if self.closed else "",
             signal=Noticed(opened.signal.kind, opened.signal.summary, opened.signal.id) if opened else None,
             diagnosis=self.diagnosed,
+            proposed=self.adopted.proposed if self.adopted else {},
+            patch=self.adopted.patch if self.adopted else "",
+            allowance=self.allowance,
             mode=opened.target.mode if opened else "",
             strategy=opened.target.strategy if opened else "",
             profile=opened.target.profile.name if opened else "",

@@ -86,6 +86,12 @@ def _told(run: Run, summary: Summary) -> Ending:
     match summary.outcome:
         case "kept":
             return _kept(run, summary)
+        case "recommended":
+            return Ending(
+                "New settings proved better on pods of their own; the workload was not changed.",
+                [f"Somebody else owns {', '.join(sorted(summary.proposed))}; {summary.reason}."],
+                "Apply the patch where these settings come from; the next run then starts from there.",
+            )
         case "nothing_to_gain":
             short = any(sign in summary.reason for sign in CUT_SHORT)
             return Ending(

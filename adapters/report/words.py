@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from domain import budget
+from domain.allowance import Allowance
 from domain.evidence import Reading, Seen
 from domain.space import Settings, Value
 from domain.state import Run
@@ -14,6 +15,7 @@ from domain.summary import Summary, changes, interval_text, percent, percent_tex
 
 TONES = {
     "kept": "good",
+    "recommended": "good",
     "recovered": "good",
     "nothing_to_gain": "calm",
     "inconclusive": "calm",
@@ -25,6 +27,7 @@ TONES = {
 }
 BADGES = {
     "kept": "kept",
+    "recommended": "proven, proposed",
     "recovered": "recovered by itself",
     "nothing_to_gain": "nothing to gain",
     "inconclusive": "inconclusive",
@@ -109,6 +112,11 @@ def headline(run: Run, summary: Summary) -> tuple[str, str]:
                 f"Kept settings against the original ones, measured again side by side after the decision: {effect} "
                 f"({spread}, {_confidence(run)} confidence){_levels(run, summary)}.",
             )
+        case "recommended":
+            return (
+                f"{target}: objective {effect}, proven and proposed",
+                "Somebody else owns these settings in the cluster, so they were not written; the patch is below.",
+            )
         case "nothing_to_gain":
             return (f"Nothing to gain on {target}", f"No candidate proved better by what is worth keeping. {best}")
         case "inconclusive":
@@ -167,7 +175,7 @@ def _confidence(run: Run) -> str:
 
 
 def tiles(run: Run, summary: Summary) -> list[tuple[str, str, str]]:
-    if summary.effect is None or summary.outcome != "kept":
+    if summary.effect is None or summary.outcome not in ("kept", "recommended"):
         main = ("effect kept", "none", "no change is claimed")
     else:
         change = percent(summary.effect, minimise=summary.minimise)
@@ -208,6 +216,8 @@ def noticed(run: Run, summary: Summary) -> list[tuple[str, str]]:
         change = 100 * (noticed / healthy - 1)
         text = f"{level(healthy, summary.unit)} when healthy, {level(noticed, summary.unit)} at the signal"
         rows.append(("Objective", f"{text} ({change:+.0f} %)"))
+    if run.surveyed is not None:
+        rows += allowed(run.surveyed)
     if run.diagnosed is not None:
         found = run.diagnosed
         rows.append(("Diagnosis", "; ".join((found.headline, *found.evidence))))
@@ -221,6 +231,14 @@ def noticed(run: Run, summary: Summary) -> list[tuple[str, str]]:
         if seen.uneasy:
             rows.append(("Gates", "longer than usual, because the noise is correlated, skewed or has outliers"))
     return rows
+
+
+def allowed(allowance: Allowance) -> list[tuple[str, str]]:
+    """What the cluster allowed, with the reasons."""
+    rows = [(name, f"{each.low:g} to {each.high:g}: {each.reason}") for name, each in allowance.bounds.items()]
+    rows += [(name, f"not searched: {why}") for name, why in allowance.frozen.items()]
+    rows += [(name, f"only proposed: {why}") for name, why in allowance.advised.items()]
+    return rows + [("Note", each) for each in allowance.notes]
 
 
 def _worth(run: Run) -> str:
@@ -252,6 +270,8 @@ def undo(summary: Summary) -> list[tuple[str, str]]:
                 ("To bring the original settings back on every arm:", f"trimtab restore {summary.target}"),
                 ("Or set these by hand:", by_hand),
             ]
+        case "recommended":
+            return [("Nothing is to be taken back. To put what was proven into place:", summary.patch)]
         case "conflict":
             before = "\n".join(f"{name}: {written(value)}" for name, value in summary.settings_before.items())
             return [

@@ -54,7 +54,7 @@ class Desk(Session):
     def actuators(self, target: Target) -> Mapping[str, Actuator]:
         return self.arms
 
-    def reap(self, target: Target) -> list[str]:
+    def reap(self, target: Target, *, force: bool = False) -> list[str]:
         return self.reaped.get(target.name, [])
 
     def store(self, journal: factory.Journalist, *, keep_open: bool = False) -> str:

@@ -96,4 +96,5 @@ class PodNginx:
 
 def _last(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if line.strip()]
-    return (lines[-1] if lines else "it says nothing")[:200]
+    wrong = [line for line in lines if "[emerg]" in line or "[error]" in line]
+    return ([*lines, *wrong][-1] if lines else "it says nothing")[:200]
