@@ -115,7 +115,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   path = "$STATE/containerd/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "localhost/pause:1"
-  restrict_oom_score_adj = true          # no CAP_SYS_RESOURCE on this machine
+  restrict_oom_score_adj = true          # for machines without CAP_SYS_RESOURCE
   netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
