@@ -304,24 +304,29 @@ class _Search:
         return sorted(set(moved), key=list(_NAME).index)
 
     def _relate(self, rule: Relation) -> Iterator[Variable]:
-        """Narrow by `small <= factor * big + offset`. Gives what was narrowed."""
+        """Narrow by one relation. Gives what was narrowed."""
         small, big = self._leaders[rule.small], self._leaders[rule.big]
         if small == big and small in self.free:
-            if rule.factor > 1:
-                least = math.ceil(-rule.offset / (rule.factor - 1))
-                if self.boxes[small].take("low", least, rule.reason):
-                    yield small
-            elif rule.offset < 0 and self.boxes[small].take("high", 0, rule.reason):
+            if self._relate_to_itself(rule, self.boxes[small]):
                 yield small
             return
         if small in self.free:
             most = self.boxes[big].high if big in self.free else self._present(rule.big)
-            if self.boxes[small].take("high", math.floor(rule.factor * most + rule.offset), rule.reason):
+            if self.boxes[small].take("high", rule.most(most), rule.reason):
                 yield small
         if big in self.free:
             least = self.boxes[small].low if small in self.free else self._present(rule.small)
-            if self.boxes[big].take("low", math.ceil((least - rule.offset) / rule.factor), rule.reason):
+            if self.boxes[big].take("low", rule.needed(least), rule.reason):
                 yield big
+
+    def _relate_to_itself(self, rule: Relation, box: _Box) -> bool:
+        """The same for two that move together: x <= factor * x + offset, or x <= least. Where both leave a range, the
+        upper one is taken."""
+        if rule.least is not None and box.high <= rule.least:
+            return False
+        if rule.factor > 1:
+            return box.take("low", math.ceil(-rule.offset / (rule.factor - 1)), rule.reason)
+        return rule.offset < 0 and box.take("high", math.floor(rule.least or 0), rule.reason)
 
     def refusals(self, rules: Sequence[Rule]) -> list[str]:
         """Why not even a pod with the values that stay as they are is admitted."""
@@ -336,7 +341,7 @@ class _Search:
         if any(each not in self._leaders or self._leaders[each] in self.free for each in concerned):
             return False
         if isinstance(rule, Relation):
-            return self._present(rule.small) > rule.factor * self._present(rule.big) + rule.offset
+            return self._present(rule.small) > rule.most(self._present(rule.big))
         present = self._present(rule.variable)
         return not rule.soft and (present < rule.value if rule.side == "low" else present > rule.value)
 
@@ -362,12 +367,14 @@ class _Search:
 
 
 def _expression(rule: Relation, small: Variable, big: Variable) -> str:
-    if rule.factor == 1 and rule.offset == 0:
+    if rule.factor == 1 and rule.offset == 0 and rule.least is None:
         return f"{_NAME[small]} <= {_NAME[big]}"
-    scale = math.lcm(rule.factor.denominator, rule.offset.denominator)
+    least = rule.least
+    scale = math.lcm(rule.factor.denominator, rule.offset.denominator, least.denominator if least is not None else 1)
     left, right, more = (int(each * scale) for each in (Fraction(1), rule.factor, rule.offset))
     sign = f" {'+' if more > 0 else '-'} {abs(more)}" if more else ""
-    return f"{_term(left, small)} <= {_term(right, big)}{sign}"
+    most = f"{_term(right, big)}{sign}"
+    return f"{_term(left, small)} <= {most if least is None else f'max({most}, {int(least * scale)})'}"
 
 
 def _term(factor: int, variable: Variable) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 
 from adapters.actuators.kubernetes.demand import (
     RESOURCES,
@@ -46,13 +46,25 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """`small` must be at most `factor` * `big` + `offset`."""
+    """`small` must be at most `factor` * `big` + `offset`, or at most `least` where that is more."""
 
     small: Variable
     big: Variable
     factor: Fraction
     offset: Fraction
     reason: str
+    least: Fraction | None = None
+
+    def most(self, big: int) -> int:
+        """What `small` may be at most beside `big`."""
+        value = self.factor * big + self.offset
+        return floor(value if self.least is None else max(value, self.least))
+
+    def needed(self, small: int) -> int:
+        """What `big` must be at least beside `small`."""
+        if self.least is not None and small <= self.least:
+            return 0
+        return ceil((small - self.offset) / self.factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +165,7 @@ def _of_item(item: Json, resource: Resource, sums: dict[Which, Sum | None], whos
 
 
 def _ratio(resource: Resource, asked: Sum, limit: Sum, ratio: Fraction, words: str) -> Iterator[Rule]:
-    """limit <= ratio * request, for sums: the floor of the request is left out, which only narrows."""
+    """limit <= ratio * request, for sums. What init containers ask for is a floor of both."""
     request: Variable = (resource, "requests")
     most: Variable = (resource, "limits")
     if ratio < 1:
@@ -163,9 +175,10 @@ def _ratio(resource: Resource, asked: Sum, limit: Sum, ratio: Fraction, words: s
     elif not limit.varies:
         yield from _at_least(asked, request, ceil(Fraction(limit.at(0)) / ratio), words)
     else:
-        if limit.floor:
+        if limit.floor > ratio * asked.floor:
             yield Cut(request, "low", ceil(Fraction(limit.floor) / ratio) - asked.others, words)
-        yield Relation(most, request, ratio, ratio * asked.others - limit.others, words)
+        least = ratio * asked.floor - limit.others if asked.floor else None
+        yield Relation(most, request, ratio, ratio * asked.others - limit.others, words, least)
 
 
 def _at_most(total: Sum, variable: Variable, most: int, words: str) -> Iterator[Rule]:

@@ -116,6 +116,20 @@ def test_a_ratio_of_the_pod_counts_its_other_containers() -> None:
     assert Cluster(ranges=ranges).room(two, tuned={CPU_LIMIT}).bounds[CPU_LIMIT].high == 0.7
 
 
+def test_a_ratio_of_the_pod_counts_what_init_containers_ask_for() -> None:
+    """400m while it starts allow 1600m, however small the request is; with both together the ratio is 4 or less."""
+    first = [container("migrate", {"cpu": "400m"}, {"cpu": "400m"})]
+    busy = template(BURSTABLE["spec"]["containers"][0], initContainers=first)
+    ranges = [limits("Pod", maxLimitRequestRatio={"cpu": "4"})]
+    both = Cluster(ranges=ranges).room(busy)
+    assert "round(1000*k8s.cpu_limit) <= max(4*round(1000*k8s.cpu_request), 1600)" in both.constraints
+    one = Cluster(ranges=[limits("Pod", maxLimitRequestRatio={"cpu": "1"})]).room(busy)
+    assert "round(1000*k8s.cpu_limit) <= max(round(1000*k8s.cpu_request), 400)" in one.constraints
+    assert Cluster(ranges=ranges).room(busy, tuned={CPU_LIMIT}).bounds[CPU_LIMIT].high == 1.6
+    assert Cluster(ranges=ranges).room(busy, tuned={CPU_REQUEST}).bounds[CPU_REQUEST].low == 0.001
+    assert not Cluster(ranges=ranges).room(busy, tuned={MEMORY_LIMIT}).frozen
+
+
 def test_init_containers_run_beside_the_sidecars_before_them() -> None:
     """600m and 300m at once need 900m of the 800m that a pod may have, however small the container is."""
     first = [container("log", {"cpu": "300m"}) | {"restartPolicy": "Always"}, container("migrate", {"cpu": "600m"})]
