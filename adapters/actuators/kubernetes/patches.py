@@ -137,13 +137,18 @@ def _file(kind: str, name: str) -> str:
     return f"trimtab-{kind.lower()}-{name}.yaml"
 
 
+_OTHER_BREAKS = "\r\x85\u2028\u2029"
+
+
 class _Dumper(yaml.SafeDumper):
     """Files of settings as blocks that a person can read and compare."""
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    block = "\n" in text and not any(line != line.rstrip() for line in text.split("\n"))
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if block else None)
+    style = "|" if "\n" in text and not any(line != line.rstrip() for line in text.split("\n")) else None
+    if any(each in text for each in _OTHER_BREAKS):
+        style = '"'  # line ends that YAML would fold into spaces are escaped there
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)

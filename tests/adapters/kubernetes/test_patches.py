@@ -149,7 +149,10 @@ def test_nothing_to_change_is_told(make: Any) -> None:
         make(replace(VALUES, kind="CronJob"))
 
 
-@given(st.dictionaries(st.text("ABC_", min_size=1, max_size=4), st.text(max_size=40), min_size=1, max_size=3))
+TEXT = st.text(max_size=40) | st.text("a \n\r\t\x85\u2028\u2029\ufeff:#'\"|>-", max_size=8)
+
+
+@given(st.dictionaries(st.text("ABC_", min_size=1, max_size=4), TEXT, min_size=1, max_size=3))
 def test_any_text_survives_the_yaml(env: dict[str, str]) -> None:
     """`on`, `1e3`, line ends, colons and hashes too: what is read is what was meant."""
     for text in plain(replace(VALUES, env=env, config_map="c", files={"f": "\n".join(env.values())})).files.values():
