@@ -22,6 +22,7 @@ from domain.errors import Misconfigured
 from domain.target import Target
 
 _MOST = 1_000_000  # bytes of a policy file
+REDIS_URL = "TRIMTAB_REDIS_URL"  # counts before redis.url: an address with a password belongs into a Secret
 _SECRET = ("prometheus", "redis", "server")  # sections whose values never appear in a message
 
 
@@ -136,11 +137,14 @@ def redact(text: str) -> str:
 
 def _policy(content: model.PolicyFile, targets: tuple[Target, ...], tokens: tuple[str, ...], path: Path) -> Policy:
     limits, watch = content.limits, content.watch
+    redis_url = os.environ.get(REDIS_URL) or content.redis.url
+    if not re.match(r"(?:rediss?|unix)://\S", redis_url):
+        raise Misconfigured(f"{REDIS_URL} is no address of Redis; write redis://, rediss:// or unix:// (not shown here)")
     return Policy(
         mode=content.mode,
         targets=targets,
         prometheus_url=content.prometheus.url.rstrip("/"),
-        redis_url=content.redis.url,
+        redis_url=redis_url,
         redis_prefix=content.redis.prefix,
         server=Server(content.server.bind, tokens),
         limits=Limits(

@@ -127,8 +127,8 @@ def distance(space: SearchSpace, a: Settings, b: Settings) -> int:
 
 
 def bounded(space: SearchSpace, bounds: Mapping[str, tuple[float, float]]) -> SearchSpace:
-    """The space with these parameters between narrower bounds, low and high by name. One without any value left in
-    them keeps the nearest that it had."""
+    """The space with these parameters between narrower bounds, low and high by name, and without their special values.
+    One without any value left in them keeps the nearest that it had."""
 
     def narrower(parameter: Parameter) -> Parameter:
         if parameter.name not in bounds or parameter.low is None or parameter.high is None:
@@ -136,7 +136,7 @@ def bounded(space: SearchSpace, bounds: Mapping[str, tuple[float, float]]) -> Se
         low, high = (min(max(each, parameter.low), parameter.high) for each in bounds[parameter.name])
         if parameter.type == "integer":
             low, high = math.ceil(low), max(math.ceil(low), math.floor(high))
-        return replace(parameter, low=low, high=max(low, high))
+        return replace(parameter, low=low, high=max(low, high), special=())
 
     if not bounds:
         return space

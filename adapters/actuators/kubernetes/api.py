@@ -132,6 +132,8 @@ class Api:
                 return _ran(answer.read_channel(_EXIT), answer.read_stdout() + answer.read_stderr())
             finally:
                 answer.close()
+                if answer.sock is not None:
+                    answer.sock.shutdown()  # if the server closed first, `close` leaves the socket open
 
     def _call(
         self,
