@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import hashlib
 import json
 import math
@@ -13,6 +12,7 @@ from tests.kubernetes_api.answers import Answer
 from tests.kubernetes_api.kubelet import Kubelet, condition
 from tests.kubernetes_api.ownership import Manager
 from tests.kubernetes_api.store import Place, Record, Store
+from tests.kubernetes_api.values import copied
 
 Json = dict[str, Any]
 WHO = Manager("kube-controller-manager", "Update")
@@ -79,7 +79,7 @@ class Controllers:
         return refusal
 
     def _tell(self, place: Place, sets: dict[Place, Record], new_name: Place, refusal: str) -> None:
-        body = copy.deepcopy(self._store.find(place).body)
+        body = copied(self._store.find(place).body)
         status, wanted = body["status"], body["spec"]["replicas"]
         counts = {name: [pod for _, pod in self._pods(name, other)] for name, other in sets.items()}
         every = [pod for pods in counts.values() for pod in pods]
@@ -101,11 +101,11 @@ class Controllers:
             condition(status, "ReplicaFailure", True, self._store.stamp(), "FailedCreate", refusal)
         revision = sets[new_name].body["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
         body["metadata"].setdefault("annotations", {})["deployment.kubernetes.io/revision"] = revision
-        self._store.replace(place, body, TOLD)
+        self._put(place, body, TOLD)
         for name, other in sets.items():
             pods = counts[name]
             here = {"replicas": len(pods), "observedGeneration": other.body["metadata"]["generation"]}
-            self._store.replace(name, {**copy.deepcopy(other.body), "status": here}, TOLD)
+            self._put(name, {**copied(other.body), "status": here}, TOLD)
 
     def _replica_set(self, place: Place, body: Json, digest: str) -> None:
         name = place._replace(plural="replicasets", name=f"{place.name}-{digest}")
@@ -115,14 +115,14 @@ class Controllers:
         ]
         top = max(revisions, default=0)
         if name in self._store.state.records:
-            mine = copy.deepcopy(self._store.find(name).body)
+            mine = copied(self._store.find(name).body)
             annotations = mine["metadata"]["annotations"]
             if int(annotations["deployment.kubernetes.io/revision"]) < top:
                 annotations["deployment.kubernetes.io/revision"] = str(top + 1)
             mine["spec"]["replicas"] = body["spec"]["replicas"]
-            self._store.replace(name, mine, WHO)
+            self._put(name, mine, WHO)
             return
-        template = copy.deepcopy(body["spec"]["template"])
+        template = copied(body["spec"]["template"])
         template.setdefault("metadata", {}).setdefault("labels", {})[HASH] = digest
         made = {
             "apiVersion": "apps/v1",
@@ -144,7 +144,7 @@ class Controllers:
     def _stateful_set(self, place: Place, record: Record) -> None:
         body, spec = record.body, record.body["spec"]
         update = f"{place.name}-{template_hash(spec['template'])}"
-        status = copy.deepcopy(body["status"])
+        status = copied(body["status"])
         current = status.get("currentRevision", update)
         partition = spec["updateStrategy"].get("rollingUpdate", {}).get("partition", 0)
         pods = {int(name.name.rsplit("-", 1)[1]): pod for name, pod in self._pods(place, record)}
@@ -172,7 +172,7 @@ class Controllers:
         status |= {"currentRevision": current, "updateRevision": update}
         status["observedGeneration"] = body["metadata"]["generation"]
         self._keep(place, update, spec["template"])
-        self._store.replace(place, {**copy.deepcopy(body), "status": status}, TOLD)
+        self._put(place, {**copied(body), "status": status}, TOLD)
 
     def _keep(self, place: Place, revision: str, template: Json) -> None:
         name = place._replace(plural="controllerrevisions", name=revision)
@@ -180,19 +180,24 @@ class Controllers:
             body = {"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": revision}}
             owner = owner_of(self._store.find(place).body)
             body["metadata"] |= {"ownerReferences": [owner]}  # type: ignore[operator]
-            self._store.create(name._replace(name=""), {**body, "data": copy.deepcopy(template)}, WHO)
+            self._store.create(name._replace(name=""), {**body, "data": copied(template)}, WHO)
 
     def _kept(self, place: Place, revision: str) -> Json:
         found: Json = self._store.find(place._replace(plural="controllerrevisions", name=revision)).body["data"]
         return found
 
     def _pod(self, place: Place, owner: Json, name: str, labels: Json | None = None) -> None:
-        template = copy.deepcopy(owner["spec"]["template"])
+        template = copied(owner["spec"]["template"])
         metadata = template.get("metadata", {})
         metadata |= {"name": name, "ownerReferences": [owner_of(owner)]}
         metadata["labels"] = {**metadata.get("labels", {}), **(labels or {})}
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
         self._store.create(Place("/api/v1", "pods", place.namespace), body, WHO)
+
+    def _put(self, place: Place, body: Json, who: Manager) -> None:
+        """A write, unless nothing would change: most looks of a controller end so."""
+        if body != self._store.find(place).body:
+            self._store.replace(place, body, who)
 
     def _drop(self, pod: Json) -> None:
         metadata = pod["metadata"]
@@ -220,7 +225,7 @@ class Controllers:
             metadata = record.body["metadata"]
             refs = metadata.get("ownerReferences", [])
             if wanted.items() <= metadata.get("labels", {}).items() and not any(ref.get("controller") for ref in refs):
-                body = copy.deepcopy(record.body)
+                body = copied(record.body)
                 body["metadata"]["ownerReferences"] = [*refs, owner_of(owner.body)]
                 self._store.replace(name, body, WHO)
 

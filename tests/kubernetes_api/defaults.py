@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
 from tests.kubernetes_api import quantities
 from tests.kubernetes_api.schema import STRUCTS, Type
+from tests.kubernetes_api.values import copied
 
 Json = dict[str, Any]
 TEMPLATE: Json = {"metadata": {}, "spec": {"containers": None}}
@@ -24,7 +24,7 @@ TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 def skeleton(kind: str) -> Json:
     """The object that a new one is compared with."""
-    return {"metadata": {}, **copy.deepcopy(SKELETONS.get(kind, {"spec": {}, "status": {}}))}
+    return {"metadata": {}, **copied(SKELETONS.get(kind, {"spec": {}, "status": {}}))}
 
 
 def decoded(kind: Type, value: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any, Literal
 
 from tests.kubernetes_api.ownership import Manager
 from tests.kubernetes_api.store import Place, Record, Store
+from tests.kubernetes_api.values import copied
 
 Json = dict[str, Any]
 Outcome = Literal["Infeasible", "Deferred", "Error", "Stuck"]
@@ -48,7 +48,7 @@ class Kubelet:
         return moved
 
     def _started(self, pod: Json) -> Json:
-        status: Json = copy.deepcopy(pod["status"])
+        status: Json = copied(pod["status"])
         broken = self.broken(pod)
         if status.get("phase") == "Pending":
             pod["spec"].setdefault("nodeName", NODE)
@@ -60,8 +60,8 @@ class Kubelet:
                     "imageID": item["image"],
                     "containerID": f"containerd://{pod['metadata']['uid']}-{item['name']}",
                     "restartCount": 0,
-                    "resources": copy.deepcopy(item.get("resources", {})),
-                    "allocatedResources": copy.deepcopy(item.get("resources", {}).get("requests", {})),
+                    "resources": copied(item.get("resources", {})),
+                    "allocatedResources": copied(item.get("resources", {}).get("requests", {})),
                 }
                 for item in pod["spec"]["containers"]
             ]
@@ -77,7 +77,7 @@ class Kubelet:
 
     def _resize(self, place: Place, record: Record) -> None:
         pod = record.body
-        status = copy.deepcopy(pod["status"])
+        status = copied(pod["status"])
         wanted = {item["name"]: item.get("resources", {}) for item in pod["spec"]["containers"]}
         late = [item for item in status["containerStatuses"] if item["resources"] != wanted[item["name"]]]
         outcome = self.resizes.get(place.name) if late else None
@@ -92,15 +92,15 @@ class Kubelet:
                 reason = "" if why[0] == "Stuck" else why[0]
                 condition(status, name, True, self._store.stamp(), reason, why[1])
         for item in late if pending is None else []:
-            item["allocatedResources"] = copy.deepcopy(wanted[item["name"]].get("requests", {}))
+            item["allocatedResources"] = copied(wanted[item["name"]].get("requests", {}))
             if running is None:
-                item["resources"] = copy.deepcopy(wanted[item["name"]])
+                item["resources"] = copied(wanted[item["name"]])
         status["observedGeneration"] = pod["metadata"]["generation"]
         if status != pod["status"]:
             self._set(place, status)
 
     def _set(self, place: Place, status: Json) -> None:
-        body = copy.deepcopy(self._store.find(place).body)
+        body = copied(self._store.find(place).body)
         self._store.replace(place, {**body, "status": status}, WHO)
 
 

@@ -6,12 +6,12 @@ of paths. Every type is one of `schema.py`.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tests.kubernetes_api.schema import Type, children, shape, shown
+from tests.kubernetes_api.values import copied
 
 Json = dict[str, Any]
 Path = tuple[str, ...]
@@ -108,10 +108,10 @@ def _compare(kind: Type, old: Any, new: Any, at: Path, found: Difference) -> Non
 def merged(kind: Type, live: Any, wanted: Any) -> Any:
     """`wanted` laid over `live`."""
     if wanted is ABSENT or live is ABSENT:
-        return copy.deepcopy(live if wanted is ABSENT else wanted)
+        return copied(live if wanted is ABSENT else wanted)
     form = shape(kind, wanted)
     if form.kind == "leaf" or not isinstance(live, type(wanted)):
-        return copy.deepcopy(wanted)
+        return copied(wanted)
     below, above = children(form, live), children(form, wanted)
     found = {
         element: merged(type_, below.get(element, (None, ABSENT))[1], above.get(element, (None, ABSENT))[1])

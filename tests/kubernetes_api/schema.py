@@ -58,17 +58,21 @@ def root(api_version: str, kind: str) -> Type:
     return f"#{kind}" if KINDS.get(kind) == api_version else "*"
 
 
+LEAF, FREE = Shape("leaf"), Shape("map", element="*")
+OF_STRUCTS = {f"#{name}": Shape("map", fields=fields) for name, fields in STRUCTS.items()}
+
+
 def shape(kind: Type, value: object) -> Shape:
     """How a value of this type is owned."""
     if kind == "*":
-        return Shape("map", element="*") if isinstance(value, dict) else Shape("leaf")
+        return FREE if isinstance(value, dict) else LEAF
     if isinstance(kind, str):
-        return Shape("map", fields=STRUCTS[kind[1:]]) if kind.startswith("#") else Shape("leaf")
+        return OF_STRUCTS[kind] if kind.startswith("#") else LEAF
     if kind[0] == "map":
         return Shape("map", element=kind[1])
     if kind[0] == "list":
         return Shape("list", element=kind[2], keys=tuple(kind[1]))
-    return Shape("leaf")
+    return LEAF
 
 
 def item_key(keys: tuple[str, ...], item: Any) -> str:

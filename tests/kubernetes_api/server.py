@@ -20,6 +20,7 @@ from tests.kubernetes_api.kubelet import Kubelet
 from tests.kubernetes_api.ownership import Manager
 from tests.kubernetes_api.store import Place, State, Store
 from tests.kubernetes_api.subresources import rescale, resize, scale
+from tests.kubernetes_api.values import copied
 
 Json = dict[str, Any]
 Failure = Literal["drop", "lost"] | int
@@ -55,9 +56,6 @@ class Plan:
     when: Callable[[Call], bool]
 
 
-REST = 0.05  # seconds
-
-
 class ApiServer:
     """The fake. `automatic` makes the controllers work before each request; else `tick` and `settle` do."""
 
@@ -72,7 +70,7 @@ class ApiServer:
         self.address = ""
         self.changed = threading.Condition(threading.RLock())
         self._plans: list[Plan] = []
-        self._moved, self._wrote, self._ticked = True, True, 0.0  # what the automatic controllers know
+        self._rested = -1  # the version at which the automatic controllers had nothing left to do
 
     def fail(
         self, how: Failure, times: int = 1, *, skip: int = 0, when: Callable[[Call], bool] = lambda call: True
@@ -86,7 +84,7 @@ class ApiServer:
 
     def break_pods(self, broken: Callable[[Json], bool]) -> None:
         """Pods of which this holds never get Ready."""
-        self.kubelet.broken = broken
+        self.kubelet.broken, self._rested = broken, -1
 
     def script_resize(self, pod: str, outcome: str, message: str = "") -> None:
         """What becomes of a pod's resizes: Infeasible, Deferred, Error or Stuck (see Kubelet); "" carries them out."""
@@ -114,11 +112,11 @@ class ApiServer:
             with self.changed:
                 place = Place(base, f"{kind.lower()}s", space)
                 status = body.get("status")
-                made = self.store.create(place, copy.deepcopy(body), Manager(manager, "Update"))
+                made = self.store.create(place, copied(body), Manager(manager, "Update"))
                 if status is not None and kind != "Node":
                     self.store.replace(
                         place._replace(name=made["metadata"]["name"]),
-                        {**made, "status": copy.deepcopy(status)},
+                        {**made, "status": copied(status)},
                         Manager("kubelet", "Update", "status"),
                     )
 
@@ -137,7 +135,7 @@ class ApiServer:
         """Everything as it was."""
         with self.changed:
             self.store.state = copy.deepcopy(state)
-            self._moved = True
+            self._rested = -1
             self.calls.clear()
             self._plans.clear()
 
@@ -161,8 +159,8 @@ class ApiServer:
     def answer(self, call: Call) -> tuple[int, Json]:
         """Status and body. Raises Answer."""
         self.kubelet.always()
-        if self.automatic and self._something_to_do(call):
-            self._moved, self._ticked = self.controllers.tick(), time.monotonic()
+        if self.automatic and self.store.state.version != self._rested and not self.controllers.tick():
+            self._rested = self.store.state.version
         place, door = placed(call.path)
         if place.plural in self.absent:
             raise NotThere
@@ -178,12 +176,6 @@ class ApiServer:
             return 200, self.store.delete(place, call.body, dry)
         there = place in self.store.state.records
         return 200 if there else 201, self._patch(call, place, door, dry, strict)
-
-    def _something_to_do(self, call: Call) -> bool:
-        """Controllers that came to rest have nothing to do until something is written, or time has passed."""
-        due = self._moved or self._wrote or time.monotonic() - self._ticked >= REST
-        self._wrote = call.method != "GET"
-        return due
 
     def _read(self, call: Call, place: Place, door: str) -> Json:
         if place.name:
@@ -256,6 +248,7 @@ def _denial(call: Call, place: Place, door: str) -> str:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes: without it each answer waits 40 ms for an ACK
     server: _Server
 
     def log_message(self, format: str, *arguments: object) -> None:

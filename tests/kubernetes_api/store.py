@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import time
 import uuid
@@ -15,6 +14,7 @@ from tests.kubernetes_api.answers import Answer, What, bad, exists, forbidden, i
 from tests.kubernetes_api.defaults import admit_pod, decoded, fill, known, qos, skeleton
 from tests.kubernetes_api.ownership import Manager, Owners
 from tests.kubernetes_api.schema import KINDS, errors, root
+from tests.kubernetes_api.values import copied
 
 Json = dict[str, Any]
 COUNTED = {"Deployment", "StatefulSet", "ReplicaSet", "Pod", "PodDisruptionBudget"}  # kinds with a generation
@@ -103,7 +103,7 @@ class Store:
 
     def shown(self, place: Place, record: Record) -> Json:
         """The object as it is sent."""
-        body = copy.deepcopy(record.body)
+        body = copied(record.body)
         entries = [
             {
                 "manager": who.name,
@@ -263,9 +263,9 @@ class Store:
             raise invalid(place.what, [("metadata.uid", f'Invalid value: "{wrong}": field is immutable')])
         new = self._prepared(place, new)
         if door == "status":
-            new = {**copy.deepcopy(old), "status": new.get("status", {}), "metadata": new["metadata"]}
+            new = {**copied(old), "status": new.get("status", {}), "metadata": new["metadata"]}
         elif "status" in old:
-            new["status"] = copy.deepcopy(old["status"])
+            new["status"] = copied(old["status"])
         metadata = new["metadata"]
         metadata.pop("managedFields", None)
         metadata |= {name: old["metadata"][name] for name in (*FIXED, "generation") if name in old["metadata"]}
@@ -281,7 +281,7 @@ class Store:
 
     def _prepared(self, place: Place, body: Json) -> Json:
         try:
-            new: Json = decoded(root(place.version, place.kind), copy.deepcopy(body))
+            new: Json = decoded(root(place.version, place.kind), copied(body))
         except ValueError as error:  # a quantity that is none
             named = f"{place.version}, Kind={place.kind}"
             text = f"failed to convert new object (/{place.name}; {named}) to proper version: "
@@ -294,7 +294,7 @@ class Store:
 
     def _admit(self, operation: str, place: Place, new: Json, old: Json | None, door: str) -> None:
         for rule, code in [] if door == "status" else self.refusals:
-            message = rule(operation, place.kind or new.get("kind", ""), copy.deepcopy(new))
+            message = rule(operation, place.kind or new.get("kind", ""), copied(new))
             if message:
                 refused = forbidden(place.what, message)
                 refused.code = refused.body["code"] = code
@@ -342,11 +342,11 @@ def told(faults: list[str]) -> str:
 def merged(live: Any, patch: Any) -> Any:
     """RFC 7386."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copied(patch)
     out = dict(live) if isinstance(live, dict) else {}
     for name, value in patch.items():
         if value is None:
             out.pop(name, None)
         else:
             out[name] = merged(out.get(name), value)
-    return copy.deepcopy(out)
+    return copied(out)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from tests.kubernetes_api.answers import stale
 from tests.kubernetes_api.ownership import Manager
 from tests.kubernetes_api.store import Place, Store, merged
+from tests.kubernetes_api.values import copied
 
 Json = dict[str, Any]
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 def resize(store: Store, place: Place, patch: Json, manager: str, dry: bool) -> Json:
     """A strategic merge patch: containers are matched by name, and of them only the resources count."""
     record = store.find(place)
-    new = copy.deepcopy(record.body)
+    new = copied(record.body)
     version = patch.get("metadata", {}).get("resourceVersion")
     if version:
         new["metadata"]["resourceVersion"] = version
@@ -53,7 +53,7 @@ def scale(store: Store, place: Place) -> Json:
 def rescale(store: Store, place: Place, patch: Json, manager: str, dry: bool) -> Json:
     """A merge patch of the Scale object."""
     wanted = merged(scale(store, place), patch)
-    body = copy.deepcopy(store.find(place).body)
+    body = copied(store.find(place).body)
     if wanted["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
         raise stale(place.what)
     body["spec"]["replicas"] = wanted["spec"].get("replicas", 0)
