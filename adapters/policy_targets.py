@@ -242,7 +242,8 @@ def _space(
         preset=raw.parameters.preset,
         required=(*raw.parameters.names, *raw.parameters.consent),
     )
-    return replace(space, parameters=restarting(raw.actuator.kind, space.parameters)), seeds
+    workload = raw.workload.kind if raw.workload is not None else ""
+    return replace(space, parameters=restarting(raw.actuator.kind, space.parameters, workload)), seeds
 
 
 def _parameter_place(raw: model.Target, line: str) -> Path:
@@ -260,9 +261,12 @@ def _parameter_place(raw: model.Target, line: str) -> Path:
 
 def _costs(raw: model.Target, space: SearchSpace) -> Problems:
     problems: Problems = []
+    restart = "a restart; write allow: {restart: true}, or leave it out"
+    if raw.workload is not None and raw.workload.kind == "StatefulSet":
+        restart = "a restart, as pods of a StatefulSet are made anew; write allow: {restart: true}"
     for cost, allowed, wish in (
         ("reload", raw.allow.reload, "a reload, which allow.reload forbids"),
-        ("restart", raw.allow.restart, "a restart; write allow: {restart: true}, or leave it out"),
+        ("restart", raw.allow.restart, restart),
     ):
         names = [each.name for each in space.parameters if each.cost == cost]
         if names and not allowed:

@@ -28,6 +28,8 @@ from domain.target import Arm, Target
 
 if TYPE_CHECKING:
     from adapters.actuators.kubernetes.arm import PodArm
+    from adapters.actuators.kubernetes.ordinal import OrdinalArm
+    from adapters.actuators.kubernetes.ordinals import StatefulPlace
     from adapters.actuators.kubernetes.shape import Shape
     from adapters.actuators.kubernetes.workload import Place
 
@@ -75,6 +77,7 @@ _RUNTIMES: Mapping[str, tuple[tuple[str, ...], frozenset[str]]] = {  # kind → 
     "python": (("python", "libc"), python.READS_AT_START),
 }
 _CONTAINER, _CLUSTER = "container", "kubernetes"
+_STATEFUL = "StatefulSet"
 _FILE = "nginx"  # the program whose settings are a file, in a cluster too
 _IN_A_POD: Mapping[str, str] = {  # limits that a runtime reads at its start, by their names in a cluster
     "docker.cpus": "k8s.cpu_limit",
@@ -97,9 +100,12 @@ def families(kind: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def restarting(kind: str, parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+def restarting(kind: str, parameters: Sequence[Parameter], workload: str = "") -> tuple[Parameter, ...]:
     """The parameters, with the cost that they have under this kind: a limit that the runtime inside looks at only when
-    it starts needs a restart, whatever the kernel would do at once."""
+    it starts needs a restart, whatever the kernel would do at once. So does everything where `workload`, the kind of a
+    workload in a cluster, is a StatefulSet: its pods are made anew from its template."""
+    if workload == _STATEFUL:
+        return tuple(replace(each, cost="restart") for each in parameters)
     read = frozenset().union(*(_RUNTIMES[part][1] for part in kind.split("+") if part in _RUNTIMES))
     read |= {_IN_A_POD[name] for name in read if name in _IN_A_POD}
     return tuple(replace(each, cost="restart") if each.name in read else each for each in parameters)
@@ -136,6 +142,11 @@ def stage(target: Target) -> Stage | None:
     """Where the arms of a target are made, if they are."""
     if target.workload is None:
         return None
+    if target.workload.kind == _STATEFUL:
+        from adapters.actuators.kubernetes.stateful import StatefulStage
+
+        set_place, shape = _stateful(target)
+        return StatefulStage(set_place, shape, _ordinal(target))
     from adapters.actuators.kubernetes.stage import Cluster
 
     arms = _pod_arms(target)
@@ -164,9 +175,30 @@ def reap(target: Target, now: float, *, force: bool = False) -> list[str]:
 def _pod_arms(target: Target) -> dict[str, PodArm]:
     from adapters.actuators.kubernetes.arm import PodArm
 
+    if target.workload is not None and target.workload.kind == _STATEFUL:
+        arm = _ordinal(target)
+        return {arm.label: arm}
     place, shape = _place(target)
     labels = tuple(arm.label for arm in target.arms)
     return {label: PodArm(place, shape, label, labels) for label in labels}
+
+
+def _ordinal(target: Target) -> OrdinalArm:
+    """The one arm of a StatefulSet."""
+    from adapters.actuators.kubernetes.ordinal import OrdinalArm
+
+    labels = tuple(arm.label for arm in target.arms)
+    if len(labels) != 1:
+        raise Misconfigured(f"measure.design: a StatefulSet has one arm, not {len(labels)}; write interleave")
+    place, shape = _stateful(target)
+    return OrdinalArm(place, shape, labels[0], labels)
+
+
+def _stateful(target: Target) -> tuple[StatefulPlace, Shape]:
+    from adapters.actuators.kubernetes.ordinals import StatefulPlace
+
+    place, shape = _place(target)
+    return StatefulPlace(place.api, place.workload), shape
 
 
 def _place(target: Target) -> tuple[Place, Shape]:

@@ -28,7 +28,8 @@ from domain.target import Restart
 from tests import docker_engine, postgresql_server
 from tests.control_groups import control_group
 from tests.nginx_server import nginx
-from tests.pods import CPU_LIMIT, shop
+from tests.ordinals import sets
+from tests.pods import CPU_LIMIT, Shop, shop
 from tests.real import need
 
 
@@ -324,18 +325,28 @@ def _two(*, memory: int, fast: int, bad: int, refused_inside: bool) -> Bench:
 @contextmanager
 def pod(request: pytest.FixtureRequest, root: Path) -> Iterator[Bench]:
     with shop() as cluster:
-        one, other = (cluster.arms()["a"] for _ in range(2))
-        yield Bench(
-            one,
-            other,
-            lambda: cluster.edit("300m"),
-            {CPU_LIMIT: 0.15, _LEVEL: 6},
-            {CPU_LIMIT: 0.3333333, _LEVEL: 1},
-            {CPU_LIMIT: 0.2, _LEVEL: 4711},
-            CPU_LIMIT,
-            "300m",
-            lambda: cluster.in_template("limits", "cpu"),
-        )
+        yield _in_cluster(cluster)
+
+
+@contextmanager
+def ordinal(request: pytest.FixtureRequest, root: Path) -> Iterator[Bench]:
+    with sets() as cluster:
+        yield _in_cluster(cluster)
+
+
+def _in_cluster(cluster: Shop) -> Bench:
+    one, other = (cluster.arms()["a"] for _ in range(2))
+    return Bench(
+        one,
+        other,
+        lambda: cluster.edit("300m"),
+        {CPU_LIMIT: 0.15, _LEVEL: 6},
+        {CPU_LIMIT: 0.3333333, _LEVEL: 1},
+        {CPU_LIMIT: 0.2, _LEVEL: 4711},
+        CPU_LIMIT,
+        "300m",
+        lambda: cluster.in_template("limits", "cpu"),
+    )
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------
@@ -353,6 +364,7 @@ BENCHES: dict[str, Callable[[pytest.FixtureRequest, Path], AbstractContextManage
     "joint-growing": joint_growing,
     "joint-limit": joint_limit,
     "pod": pod,
+    "ordinal": ordinal,
 }
 
 REAL = ("nginx", "postgresql", "node", "jvm", "container")  # need programs, or a kernel's files, of this machine

@@ -23,11 +23,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`ours` are digests of templates that we wrote, newest last."""
+    """`ours` are digests of templates that we wrote, newest last. `settings` are those written last where the template
+    itself carries an arm's (a StatefulSet's): it may show a rounded text of them."""
 
     run: str = ""
     generations: Mapping[str, int] = field(default_factory=dict)
     ours: tuple[str, ...] = ()
+    settings: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
     def with_digest(self, each: str) -> State:
         others = tuple(known for known in self.ours if known != each)
@@ -39,7 +41,9 @@ class Before:
     """The way back: what the run may touch, as it was. `resources` are those of the tuned container, `variables` the
     values of its environment by name (None: there was none), `config_map` the one that the template names and
     `config_digest` that of its content. Arms stand in for `replaced` replicas, and end by themselves some time after
-    `until`. `reaped` says that the watchdog restores it, `back` that it is done. Times are Unix seconds."""
+    `until`. `reaped` says that the watchdog restores it, `back` that it is done. Times are Unix seconds.
+
+    Of a StatefulSet, `strategy` and `partition` say how its pods were updated, `ordinal` which of them is the arm."""
 
     run: str
     deadline: float
@@ -52,6 +56,9 @@ class Before:
     until: float = 0.0
     reaped: bool = False
     back: bool = False
+    strategy: str = ""
+    partition: int = 0
+    ordinal: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from dataclasses import replace
 from adapters.actuators.kubernetes.api import Json
 from adapters.actuators.kubernetes.arm import PodArm
 from adapters.actuators.kubernetes.config import Config
-from adapters.actuators.kubernetes.manifest import container_of, template
+from adapters.actuators.kubernetes.fields import fields_with
 from adapters.actuators.kubernetes.record import BEFORE, KEPT, Before, Kept, text
 from adapters.actuators.kubernetes.shape import Shape
 from adapters.actuators.kubernetes.story import Story
 from adapters.actuators.kubernetes.survey import Survey, around, replaces
-from adapters.actuators.kubernetes.way_back import ROLLOUT_SECONDS, WayBack, fields_of, volumes
+from adapters.actuators.kubernetes.way_back import ROLLOUT_SECONDS, WayBack, fields_of
 from adapters.actuators.kubernetes.workload import Place, Sight, wait
 from domain.allowance import Adoption, Allowance
 from domain.errors import Conflict, Rejected
@@ -88,32 +88,12 @@ class Cluster:
         return sight
 
     def _fields(self, sight: Sight, before: Before, settings: Settings) -> Json:
-        """What the template shall say, as a whole: server-side apply removes what we applied before and leave out."""
-        spec = template(sight.owner)["spec"]
-        wanted = container_of(self._shape.spec(spec, settings), self._workload)
-        container: Json = {"name": wanted["name"]}
-        if before.resources or wanted.get("resources"):
-            container["resources"] = {
-                part: each for part, each in (wanted.get("resources") or {}).items() if part != "claims"
-            }
-        variables = self._shape.variables(wanted)
-        present = {each["name"] for each in container_of(spec, self._workload).get("env") or []}
-        entries = [
-            {"name": name, "value": variables.get(name, "")}
-            for name in sorted(self._shape.names)
-            if name in variables or name in present
-        ]
-        if entries:
-            container["env"] = entries
-        fields: Json = {"containers": [container]}
-        if self._config:
-            named = self._config.named(sight.owner)
-            body = self._shape.body(settings, self._config.body(before.config_map))
-            if body == self._config.body(named):
-                fields["volumes"] = volumes(spec, named, named)
-            else:
-                fields["volumes"] = volumes(spec, named, self._config.put_kept(sight.owner, named, body))
-        return fields
+        """What the template shall say. A changed file goes into a new ConfigMap."""
+
+        def keep(named: str, body: str) -> str:
+            return self._config.put_kept(sight.owner, named, body)
+
+        return fields_with(settings, sight, before, self._workload, self._shape, self._config, keep)
 
     def _rolled_out(self) -> None:
         """Raises Rejected if the workload's controller gives up, Transient while it is at it."""

@@ -61,12 +61,14 @@ class Survey:
 
     def make(self) -> Allowance:
         sight, seen = self._place.look(), around(self._place.api, self._workload)
-        refused = [*refusals(sight.owner, self._workload), *self._secrets(sight)]
+        cloned = self._workload.kind != "StatefulSet"
+        refused = [*(refusals(sight.owner, self._workload) if cloned else held_up(sight, seen, self._workload))]
+        refused += self._secrets(sight)
         if refused:
             return Allowance(refusal="; ".join(refused))
         searched = [name for name in NAMES if name in self._shape.ordered]
-        on_top = not replaces(sight, seen)
-        arms = len(self._labels)
+        on_top = cloned and not replaces(sight, seen)
+        arms = len(self._labels) if cloned else 0
         allowed = room(
             template(sight.owner),
             self._workload.container,
@@ -87,7 +89,7 @@ class Survey:
             share=1 / (sight.replicas + (arms if on_top else 0)),
             on_top=on_top,
             constraints=allowed.constraints,
-            notes=(*allowed.told, *seen.told),
+            notes=(*allowed.told, *seen.told, *(() if cloned else order_of(sight))),
         )
 
     def _secrets(self, sight: Sight) -> list[str]:
@@ -103,9 +105,44 @@ class Survey:
 def replaces(sight: Sight, seen: Around) -> bool:
     """Whether arms stand in for replicas, so that the load of each pod stays what it was: nothing scales them, and
     enough of them are left."""
+    return not _scaled_by(sight, seen) and sight.replicas >= LEAST_REPLACED
+
+
+def held_up(sight: Sight, seen: Around, workload: Workload) -> list[str]:
+    """Why no candidate may be tried on the highest ordinal of a StatefulSet, in words; empty if one may."""
+    spec, status, told = sight.owner["spec"], sight.owner.get("status") or {}, []
+    kind = (spec.get("updateStrategy") or {}).get("type", "RollingUpdate")
+    if kind != "RollingUpdate":
+        told.append(f"its updateStrategy is {kind}: its pods take a new template only when somebody deletes them")
+    if sight.replicas < 1:
+        told.append("it has 0 replicas, so nothing serves that could be tuned")
+    if sight.replicas == 1 and "single-replica" not in workload.opt_in:
+        told.append("it has 1 replica, so its only pod would carry every candidate; opt in with single-replica")
+    if status.get("currentRevision") != status.get("updateRevision"):
+        told.append(
+            f"only {status.get('updatedReplicas', 0)} of its {sight.replicas} pods carry its template; "
+            "finish that rollout, or take the template back"
+        )
+    told += [
+        f"HorizontalPodAutoscaler {name} scales it, and every pod that it adds would carry the candidate too; "
+        "take it away for the time of a run"
+        for name in _scaled_by(sight, seen)
+    ]
+    return told
+
+
+def order_of(sight: Sight) -> tuple[str, ...]:
+    """How the pods of a StatefulSet come and go, to be told."""
+    if sight.owner["spec"].get("podManagementPolicy", "OrderedReady") == "Parallel":
+        return ("podManagementPolicy is Parallel: a pod that does not become Ready holds up no other one",)
+    return ("podManagementPolicy is OrderedReady: while one pod is not Ready, no other one is made anew",)
+
+
+def _scaled_by(sight: Sight, seen: Around) -> list[str]:
+    """The HPAs that scale a workload."""
     name, kind = sight.owner["metadata"]["name"], sight.owner.get("kind", "")
-    scaled = any(
-        each["spec"]["scaleTargetRef"].get("name") == name and each["spec"]["scaleTargetRef"].get("kind") == kind
+    return [
+        each["metadata"]["name"]
         for each in seen.hpas
-    )
-    return not scaled and sight.replicas >= LEAST_REPLACED
+        if each["spec"]["scaleTargetRef"].get("name") == name and each["spec"]["scaleTargetRef"].get("kind") == kind
+    ]

@@ -1,0 +1,105 @@
+"""The stage of a run on a StatefulSet: its highest pod is the arm, and a winner takes the others one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+
+from adapters.actuators.kubernetes.arm import _words
+from adapters.actuators.kubernetes.ordinal import OrdinalArm
+from adapters.actuators.kubernetes.ordinals import OrdinalsBack, StatefulPlace, partition_of
+from adapters.actuators.kubernetes.record import KEPT, Before, Kept, text
+from adapters.actuators.kubernetes.shape import Shape
+from adapters.actuators.kubernetes.story import Story
+from adapters.actuators.kubernetes.survey import Survey
+from adapters.actuators.kubernetes.way_back import ROLLOUT_SECONDS
+from adapters.actuators.kubernetes.workload import Sight, wait
+from domain.allowance import Adoption, Allowance
+from domain.errors import Conflict, Rejected, Transient
+from domain.ports import Stamp
+from domain.space import Settings
+
+
+class StatefulStage:
+    """See `domain.ports.Stage`."""
+
+    def __init__(self, place: StatefulPlace, shape: Shape, arm: OrdinalArm) -> None:
+        self._place, self._arm, self._workload = place, arm, place.workload
+        self._survey = Survey(place, shape, (arm.label,))
+        self._back = OrdinalsBack(place, (arm.label,))
+        self._story = Story(place.api, place.workload)
+
+    def survey(self) -> Allowance:
+        """Every candidate is written into the workload here, so what may only be advised is not searched."""
+        allowed = self._survey.make()
+        return replace(allowed, frozen={**allowed.frozen, **allowed.advised}, advised={})
+
+    def prepare(self, stamp: Stamp, until: float) -> None:
+        sight, _ = self._ours(self._place.look(), stamp)
+        self._arm.make(stamp)
+        name = self._place.name_at(sight, self._place.top(sight))
+        self._story.tell(sight.owner, "TuningStarted", f"arm {self._arm.label} is pod {name}", stamp.run)
+
+    def adopt(self, settings: Settings, stamp: Stamp) -> Adoption:
+        self._ours(self._place.look(), stamp)
+        try:
+            sight = self._lowered(self._arm.put(settings, stamp))
+        except Rejected:
+            # What is not back in time is waited for by the way back that follows.
+            with contextlib.suppress(Transient):
+                self._back.take(self._place.look())
+            raise
+        sight, before = self._ours(sight, stamp)
+        sight = self._place.set_rollout(sight, before.partition, before.strategy)
+        kept = Kept(stamp.run, time.time(), dict(settings))
+        sight = self._place.annotate(sight, lambda now: {KEPT: text(kept)})
+        self._story.tell(sight.owner, "Kept", _words(settings), stamp.run)
+        return Adoption(dict(settings), {})
+
+    def retire(self, run: str) -> None:
+        """No pod leaves. A set that is all alike is updated as before; after a foreign hand it is left as it is, as
+        lowering the partition would bring what it has in its template to every pod."""
+        sight = self._place.look()
+        before = sight.before
+        if before is None or before.run != run or not before.strategy:
+            return
+        if sight.known and not self._place.unsettled(sight):
+            self._place.set_rollout(sight, before.partition, before.strategy)
+            return
+        held = partition_of(sight.owner)
+        if held != before.partition:
+            words = f"left as it is: only pods from ordinal {held} on are updated; the partition was {before.partition}"
+            self._story.tell(sight.owner, "Conflict", words, run)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _ours(self, sight: Sight, stamp: Stamp) -> tuple[Sight, Before]:
+        if not sight.known:
+            raise Conflict(f"StatefulSet {self._workload.name} was changed by somebody else")
+        if sight.before is None or sight.before.run != stamp.run:
+            raise Conflict(f"StatefulSet {self._workload.name} does not carry the before-image of run {stamp.run}")
+        return sight, sight.before
+
+    def _lowered(self, sight: Sight) -> Sight:
+        """The partition goes down by one whenever all pods from it on carry the template. Raises Rejected if one of
+        them does not come up with it, Transient while it is at it: the next call goes on from there."""
+        now = sight
+
+        def left() -> str:
+            nonlocal now
+            now = self._place.still(now)
+            partition = min(partition_of(now.owner), now.replicas)
+            for ordinal in range(now.replicas - 1, partition - 1, -1):
+                words = self._place.lacking(now, ordinal)
+                if words:
+                    return words
+            if partition == 0:
+                return self._place.unsettled(now)
+            words = self._place.forbidden(now)
+            if not words:
+                now = self._place.set_rollout(now, partition - 1)
+            return words or f"pod {self._place.name_at(now, partition - 1)} is the next"
+
+        wait(left, ROLLOUT_SECONDS)
+        return now
