@@ -132,11 +132,11 @@ def deployment(replicas: int = 4) -> Json:
 
 
 @contextlib.contextmanager
-def shop(replicas: int = 4, target: Target = TARGET, **workload: Any) -> Iterator[Shop]:
-    """The workload with its Service and ConfigMap, all Ready."""
+def shop(replicas: int = 4, target: Target = TARGET, *, http: bool = True, **workload: Any) -> Iterator[Shop]:
+    """The workload with its Service and ConfigMap, all Ready. Without `http` the fake is called directly."""
     config = {"nginx.conf": "include tuned.conf;", "tuned.conf": "gzip on;\ngzip_comp_level 6;\n"}
     meta = {"namespace": "default"}
-    with cluster() as (server, api):
+    with cluster(http=http) as (server, api):
         server.add(
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop-nginx", **meta}, "data": config},
             {

@@ -77,7 +77,11 @@ class Kubelet:
 
     def _resize(self, place: Place, record: Record) -> None:
         pod = record.body
-        status = copied(pod["status"])
+        now = pod["status"]
+        asked = any(item["type"].startswith("PodResize") for item in now["conditions"])
+        if not asked and now.get("observedGeneration") == pod["metadata"]["generation"]:
+            return
+        status = copied(now)
         wanted = {item["name"]: item.get("resources", {}) for item in pod["spec"]["containers"]}
         late = [item for item in status["containerStatuses"] if item["resources"] != wanted[item["name"]]]
         outcome = self.resizes.get(place.name) if late else None

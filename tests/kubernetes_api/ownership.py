@@ -6,6 +6,7 @@ of paths. Every type is one of `schema.py`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -203,6 +204,11 @@ def _pruned(kind: Type, new: Json, owners: Owners, last: Fields) -> Json:
 
 def written(fields: Fields) -> Json:
     """The fields as `fieldsV1`."""
+    return copied(_written(fields))
+
+
+@functools.cache
+def _written(fields: Fields) -> Json:
     out: Json = {}
     for path in sorted(fields):
         place = out

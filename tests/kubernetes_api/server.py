@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import http.server
 import json
 import socket
@@ -129,12 +128,12 @@ class ApiServer:
     def snapshot(self) -> State:
         """Everything as it is now."""
         with self.changed:
-            return copy.deepcopy(self.store.state)
+            return self.store.state.copy()
 
     def restore(self, state: State) -> None:
         """Everything as it was."""
         with self.changed:
-            self.store.state = copy.deepcopy(state)
+            self.store.state = state.copy()
             self._rested = -1
             self.calls.clear()
             self._plans.clear()
@@ -268,27 +267,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 )
             except ValueError as error:
                 return self._send(400, bad(f"error decoding patch: {error}").body)
-            api.calls.append(call)
-            how = api.failure(call)
-            if how == "drop":
-                return self._hang_up()
-            status, body = self._answered(api, call) if how in (None, "lost") else _failed(int(how or 500))
+            if self.headers["Authorization"] != f"Bearer {TOKEN}":
+                return self._send(401, Answer(401, "Unauthorized", "Unauthorized").body)
+            told = answered(api, call)
             api.changed.notify_all()
-        if how == "lost":
+        if told is None:
             return self._hang_up()
-        self._send(status, body)
+        self._send(*told)
 
     do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _serve
-
-    def _answered(self, api: ApiServer, call: Call) -> tuple[int, Json | str]:
-        if self.headers["Authorization"] != f"Bearer {TOKEN}":
-            return 401, Answer(401, "Unauthorized", "Unauthorized").body
-        try:
-            return api.answer(call)
-        except NotThere:
-            return 404, "404 page not found\n"
-        except Answer as answer:
-            return answer.code, answer.body
 
     def _send(self, status: int, body: Json | str) -> None:
         text = (body if isinstance(body, str) else json.dumps(body)).encode()
@@ -304,6 +291,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+def answered(api: ApiServer, call: Call) -> tuple[int, Json | str] | None:
+    """What a call ends with, failures on command included; None where the connection is closed without an answer."""
+    with api.changed:
+        api.calls.append(call)
+        how = api.failure(call)
+        if how == "drop":
+            return None
+        if how not in (None, "lost"):
+            return _failed(int(how))
+        told: tuple[int, Json | str]
+        try:
+            told = api.answer(call)
+        except NotThere:
+            told = 404, "404 page not found\n"
+        except Answer as answer:
+            told = answer.code, answer.body
+        return None if how == "lost" else told
 
 
 def _failed(status: int) -> tuple[int, Json | str]:

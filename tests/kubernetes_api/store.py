@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from tests.kubernetes_api import ownership, rules
@@ -78,6 +78,15 @@ class State:
     resized: dict[str, float] = field(default_factory=dict)  # uid of a pod: when it was asked for
     serial: int = 0
 
+    def copy(self) -> State:
+        """Everything once more. What history holds is never changed."""
+        records = {
+            place: Record(copied(each.body), dict(each.owners), dict(each.times))
+            for place, each in self.records.items()
+        }
+        history, dying, resized = list(self.history), dict(self.dying), dict(self.resized)
+        return replace(self, records=records, history=history, dying=dying, resized=resized)
+
 
 class Store:
     """`refusals` are admission rules of the test: each takes (operation, kind, object) and gives a message, or None."""
@@ -85,6 +94,7 @@ class Store:
     def __init__(self) -> None:
         self.state = State()
         self.clock: Callable[[], float] = time.monotonic
+        self.wall: Callable[[], float] = time.time
         self.grace = 0.0  # seconds until a deleted pod is gone
         self.refusals: list[tuple[Callable[[str, str, Json], str | None], int]] = []
 
@@ -227,7 +237,7 @@ class Store:
 
     def stamp(self) -> str:
         """Now, as objects carry it."""
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.wall()))
 
     def _new(self, place: Place, body: Json, owners: Callable[[Json], Owners], who: Manager, dry: bool) -> Json:
         new = self._prepared(place, body)
