@@ -1,4 +1,4 @@
-"""A StatefulSet in the fake cluster: its highest pod is the arm, and a pod whose nginx refuses its file never serves."""
+"""A StatefulSet in the fake cluster: its highest pod is the arm, and nginx in a pod may refuse its file."""
 
 from __future__ import annotations
 

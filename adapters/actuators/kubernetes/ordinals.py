@@ -143,23 +143,28 @@ class OrdinalsBack(WayBack):
             self._set.set_rollout(now, now.before.partition, now.before.strategy)
 
     def _push(self, sight: Sight, otherwise: str) -> tuple[Sight, str]:
-        """The first pod from above that does not carry the template, in words. The partition is lowered to one that it
-        keeps from it, as after somebody scaled the set in the middle of a run."""
-        for ordinal in range(sight.replicas - 1, -1, -1):
+        """What keeps pods from carrying the template, in words. The partition is lowered to a pod that it keeps from
+        that, as after somebody scaled the set in the middle of a run."""
+        told = []
+        for ordinal in range(sight.replicas - 1, -1, -1):  # all of them: a broken pod holds up those above it, too
             try:
                 words = self._set.lacking(sight, ordinal)
             except Rejected as refusal:
-                return sight, str(refusal)  # these are the original settings: there is nothing to go back to
-            if not words:
-                continue
-            if observed(sight.owner) and ordinal < partition_of(sight.owner):
-                pod = self._set.pod_at(sight, ordinal)
-                if pod is not None and not of_template(sight.owner, pod):
-                    sight = self._set.set_rollout(sight, ordinal)
-            return sight, words
-        return sight, otherwise
+                words = str(refusal)  # with the original settings: there is nothing to go back to
+            if words:
+                told.append(words)
+                sight = self._reached(sight, ordinal)
+        return sight, told[0] if told else otherwise
 
-    def _orphans(self, sight: Sight) -> str | None:
+    def _reached(self, sight: Sight, ordinal: int) -> Sight:
+        if ordinal >= partition_of(sight.owner) or not observed(sight.owner):
+            return sight
+        pod = self._set.pod_at(sight, ordinal)
+        if pod is None or of_template(sight.owner, pod):
+            return sight
+        return self._set.set_rollout(sight, ordinal)
+
+    def _orphans(self) -> str | None:
         """No pod is made for a run here, so none can be left over."""
         return None
 

@@ -90,10 +90,9 @@ class StatefulStage:
             nonlocal now
             now = self._place.still(now)
             partition = min(partition_of(now.owner), now.replicas)
-            for ordinal in range(now.replicas - 1, partition - 1, -1):
-                words = self._place.lacking(now, ordinal)
-                if words:
-                    return words
+            told = [self._place.lacking(now, ordinal) for ordinal in range(now.replicas - 1, partition - 1, -1)]
+            if any(told):
+                return next(words for words in told if words)
             if partition == 0:
                 return self._place.unsettled(now)
             words = self._place.forbidden(now)
