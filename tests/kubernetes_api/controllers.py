@@ -26,10 +26,11 @@ class Controllers:
     def __init__(self, store: Store, kubelet: Kubelet) -> None:
         self._store = store
         self._kubelet = kubelet
+        self.due = math.inf  # when something happens although nobody wrote anything, by the store's clock
 
     def tick(self) -> bool:
         """One pass; True if anything changed."""
-        before = self._store.state.version
+        before, self.due = self._store.state.version, math.inf
         self._kubelet.always()
         self._kubelet.start()
         for place, record in list(self._store.each("deployments")):
@@ -93,9 +94,10 @@ class Controllers:
         status["observedGeneration"] = body["metadata"]["generation"]
         condition(status, "Available", serving >= wanted, self._store.stamp(), "MinimumReplicasAvailable")
         done = len(every) == numbers["updatedReplicas"] == serving == wanted
-        condition(
-            status, "Progressing", True, self._store.stamp(), "NewReplicaSetAvailable" if done else "ReplicaSetUpdated"
-        )
+        late = not done and self._late(body, new_name, numbers)
+        reason = "NewReplicaSetAvailable" if done else "ProgressDeadlineExceeded" if late else "ReplicaSetUpdated"
+        message = f'ReplicaSet "{new_name.name}" has timed out progressing.' if late else ""
+        condition(status, "Progressing", not late, self._store.stamp(), reason, message)
         status["conditions"] = [item for item in status["conditions"] if item["type"] != "ReplicaFailure"]
         if refusal:
             condition(status, "ReplicaFailure", True, self._store.stamp(), "FailedCreate", refusal)
@@ -106,6 +108,20 @@ class Controllers:
             pods = counts[name]
             here = {"replicas": len(pods), "observedGeneration": other.body["metadata"]["generation"]}
             self._put(name, {**copied(other.body), "status": here}, TOLD)
+
+    def _late(self, body: Json, new: Place, numbers: dict[str, int]) -> bool:
+        """Whether a rollout has made no progress for longer than it may. A mere change of scale is none."""
+        uid, now = body["metadata"]["uid"], self._store.clock()
+        told = [each for each in body["status"].get("conditions", []) if each["type"] == "Progressing"]
+        settled = bool(told) and told[0].get("reason") == "NewReplicaSetAvailable"
+        if settled and numbers["replicas"] == numbers["updatedReplicas"]:
+            return False
+        came = f"{new.name} {numbers['updatedReplicas']} {numbers['availableReplicas']}"
+        if self._store.state.progressed.get(uid, ("", 0.0))[0] != came:
+            self._store.state.progressed[uid] = came, now
+        end = self._store.state.progressed[uid][1] + float(body["spec"]["progressDeadlineSeconds"])
+        self.due = min(self.due, end) if now < end else self.due
+        return now >= end
 
     def _replica_set(self, place: Place, body: Json, digest: str) -> None:
         name = place._replace(plural="replicasets", name=f"{place.name}-{digest}")

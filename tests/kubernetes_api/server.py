@@ -158,7 +158,8 @@ class ApiServer:
     def answer(self, call: Call) -> tuple[int, Json]:
         """Status and body. Raises Answer."""
         self.kubelet.always()
-        if self.automatic and self.store.state.version != self._rested and not self.controllers.tick():
+        moved = self.store.state.version != self._rested or self.store.clock() >= self.controllers.due
+        if self.automatic and moved and not self.controllers.tick():
             self._rested = self.store.state.version
         place, door = placed(call.path)
         if place.plural in self.absent:

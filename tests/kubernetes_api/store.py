@@ -76,6 +76,7 @@ class State:
     oldest: int = 100  # watches from before are told 410
     dying: dict[str, float] = field(default_factory=dict)  # uid of a pod: when it vanishes
     resized: dict[str, float] = field(default_factory=dict)  # uid of a pod: when it was asked for
+    progressed: dict[str, tuple[str, float]] = field(default_factory=dict)  # uid of a Deployment: what came, and when
     serial: int = 0
 
     def copy(self) -> State:
@@ -84,8 +85,8 @@ class State:
             place: Record(copied(each.body), dict(each.owners), dict(each.times))
             for place, each in self.records.items()
         }
-        history, dying, resized = list(self.history), dict(self.dying), dict(self.resized)
-        return replace(self, records=records, history=history, dying=dying, resized=resized)
+        times = {name: dict(getattr(self, name)) for name in ("dying", "resized", "progressed")}
+        return replace(self, records=records, history=list(self.history), **times)
 
 
 class Store:

@@ -84,9 +84,12 @@ class Api:
         query = {"fieldManager": manager, "fieldValidation": "Strict"}
         return self._call("PATCH", path, body, query=query, kind=_MERGE, dry=dry)
 
-    def resize(self, path: str, container: str, resources: Json, *, dry: bool = False) -> Json:
-        """Change the resources of one container of a running pod. `path` is the pod's."""
-        body = {"spec": {"containers": [{"name": container, "resources": resources}]}}
+    def resize(self, path: str, container: str, resources: Json, *, version: str = "", dry: bool = False) -> Json:
+        """Change the resources of one container of a running pod, with `version` only if that is its resourceVersion
+        still. `path` is the pod's."""
+        body: Json = {"spec": {"containers": [{"name": container, "resources": resources}]}}
+        if version:
+            body["metadata"] = {"resourceVersion": version}
         query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
         return self._call("PATCH", f"{path}/resize", body, query=query, kind=_STRATEGIC, dry=dry)
 

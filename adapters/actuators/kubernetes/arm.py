@@ -7,7 +7,7 @@ import json
 import time
 from dataclasses import dataclass, replace
 
-from adapters.actuators.kubernetes.api import Json, Outdated
+from adapters.actuators.kubernetes.api import Json
 from adapters.actuators.kubernetes.config import Config, digest_of
 from adapters.actuators.kubernetes.manifest import (
     DOMAIN,
@@ -72,7 +72,7 @@ class PodArm:
             settings=seen.settings,
             generation=generation,
             protected=sight.before.run if sight.before is not None else "",
-            reaped=sight.before is not None and sight.before.reaped,
+            reaped=sight.before is not None and sight.before.back,
         )
 
     def protect(self, run: str, deadline: float, expected: str | None = None) -> None:
@@ -247,23 +247,21 @@ class PodArm:
             return
         if not self._same_resources(pod["spec"], wanted) or not carried(pod, self._workload):
             resources = container_of(wanted, self._workload).get("resources") or {}
-            pod = self._pods.resize(pod, resources)
+            pod = self._pods.resize(pod, resources, lambda: self._may(stamp))
         notes = {SETTINGS: json.dumps(dict(settings)), GENERATION: str(stamp.generation)}
         if self._config and not self._carries(pod, body):
-            self._config.put_arm(seen.sight.owner, self.label, self._config.named(seen.sight.owner), body)
+            self._put_file(seen.sight, body, stamp)
             # A change of the pod is what makes the kubelet look at its ConfigMaps now and not in a minute.
-            self._annotate(pod, {CONFIG: digest_of(body), CARRIED: ""})  # not yet
+            self._annotate(pod, {CONFIG: digest_of(body), CARRIED: ""}, stamp)  # not yet
             notes[CARRIED] = self._reload(pod, body)
-        self._annotate(pod, notes)
+        self._annotate(pod, notes, stamp)
 
     def _make(self, seen: _Seen, settings: Settings, stamp: Stamp) -> None:
-        sight = self._place.look()
-        if sight.state.generations.get(self.label, 0) > stamp.generation or not sight.known:
-            raise Stale(f"another writer of ours was faster on arm {self.label}")
+        sight = self._may(stamp)
         body = self._wanted_body(seen, settings)
         notes = {RUN: stamp.run, SETTINGS: json.dumps(dict(settings)), GENERATION: str(stamp.generation)}
         if self._config:
-            self._config.put_arm(sight.owner, self.label, self._config.named(sight.owner), body)
+            self._put_file(sight, body, stamp)
             notes[CONFIG] = digest_of(body)
         until = sight.before.until if sight.before is not None else 0.0
         manifest = arm_pod(
@@ -276,7 +274,21 @@ class PodArm:
             seconds=max(until - time.time(), NEW_RUN_SECONDS if not until else 0.0),
             annotations=notes,
         )
+        self._may(stamp)
         self._pods.make(manifest)
+
+    def _may(self, stamp: Stamp) -> Sight:
+        """The workload, if this generation may still write. Raises Stale where somebody went on meanwhile."""
+        sight = self._place.look()
+        if sight.state.generations.get(self.label, 0) > stamp.generation or sight.state.run != stamp.run:
+            raise Stale(f"another writer of ours was faster on arm {self.label}")
+        if not sight.known:
+            raise Stale(f"{self._workload.kind} {self._workload.name} was changed by somebody else meanwhile")
+        return sight
+
+    def _put_file(self, sight: Sight, body: str, stamp: Stamp) -> None:
+        named = self._config.named(sight.owner)
+        self._config.put_arm(sight.owner, self.label, named, body, lambda: self._may(stamp))
 
     def _spec(self, sight: Sight, settings: Settings) -> Json:
         """The template's spec with these settings, and with this arm's own ConfigMap."""
@@ -331,12 +343,11 @@ class PodArm:
         if not workers or old:
             raise Transient(f"the workers of pod {name} are not proven to carry its file")
 
-    def _annotate(self, pod: Json, notes: dict[str, str]) -> None:
-        metadata = {"uid": pod["metadata"]["uid"], "annotations": notes}
-        try:
-            self._place.api.merge(self._pods.path(pod["metadata"]["name"]), {"metadata": metadata})
-        except Outdated as error:
-            raise Transient(f"pod {pod['metadata']['name']} was made anew meanwhile") from error
+    def _annotate(self, pod: Json, notes: dict[str, str], stamp: Stamp) -> None:
+        def write(place: str, version: str) -> Json:
+            return self._place.api.merge(place, {"metadata": {"resourceVersion": version, "annotations": notes}})
+
+        self._pods.change(pod, lambda: self._may(stamp), write)
 
     # --- inside: the before-image ------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from adapters.actuators.kubernetes.api import Api, Json, path
 from adapters.actuators.kubernetes.manifest import (
@@ -15,6 +15,7 @@ from adapters.actuators.kubernetes.manifest import (
     kept_name,
     template,
 )
+from adapters.actuators.kubernetes.workload import NOT_THERE
 from domain.errors import Misconfigured
 from domain.target import Workload
 
@@ -64,15 +65,20 @@ class Config:
             raise Misconfigured(f"workload.key: there is no {where} ({name}); keys are {', '.join(sorted(data))}")
         return str(data[self._workload.key])
 
-    def put_arm(self, owner: Json, label: str, source: str, body: str) -> None:
-        """The arm's own ConfigMap: like `source`, with another body."""
-        self._put(owner, arm_name(self._workload, label), source, body, immutable=False)
+    def put_arm(self, owner: Json, label: str, source: str, body: str, may: Callable[[], object]) -> None:
+        """The arm's own ConfigMap: like `source`, with another body. `may` raises where somebody of ours went on
+        meanwhile; it is asked after what is there was read, so that whoever freezes in between writes nothing. Raises
+        Stale."""
+        name = arm_name(self._workload, label)
+        found = self._api.get(self._path(name))
+        may()
+        self._put(owner, name, source, body, found)
 
     def put_kept(self, owner: Json, source: str, body: str) -> str:
         """An immutable ConfigMap with this body, and its name: one that holds it already, else the one of fixed name
         that was kept longest ago and is not in the template. Ten names, so that rights can be given by name and a
         rollback finds what it had."""
-        free: list[tuple[float, str]] = []
+        free: list[tuple[float, str, Json | None]] = []
         for slot in range(KEPT_SLOTS):
             name = kept_name(self._workload, slot)
             found = self._api.get(self._path(name))
@@ -80,17 +86,29 @@ class Config:
                 return name
             if name != source:
                 stamp = ((found or {}).get("metadata", {}).get("annotations") or {}).get(KEPT_AT, "0")
-                free.append((float(stamp), name))
-        name = min(free)[1]
-        self._api.delete(self._path(name))
+                free.append((float(stamp), name, found))
+        _, name, found = min(free, key=lambda each: each[:2])
+        self._delete(name, found)
         self._put(owner, name, source, body, immutable=True)
         return name
 
-    def remove_arm(self, label: str) -> None:
-        if self:
-            self._api.delete(self._path(arm_name(self._workload, label)))
+    def remove_arm(self, label: str) -> bool:
+        """Whether there was one."""
+        name = arm_name(self._workload, label)
+        found = self._api.get(self._path(name)) if self else None
+        self._delete(name, found)
+        return found is not None
 
-    def _put(self, owner: Json, name: str, source: str, body: str, *, immutable: bool) -> None:
+    def _delete(self, name: str, found: Json | None) -> None:
+        """Delete the very one that was found: another one of that name may be in use by now."""
+        if found is not None:
+            self._api.delete(self._path(name), uid=found["metadata"]["uid"])
+
+    def _put(
+        self, owner: Json, name: str, source: str, body: str, found: Json | None = None, *, immutable: bool = False
+    ) -> None:
+        """Write it where it is as it was `found`: that very one, or none."""
+        seen = {key: found["metadata"][key] for key in ("uid", "resourceVersion")} if found is not None else None
         data = dict((self._api.get(self._path(source)) or {}).get("data") or {})
         data[self._workload.key] = body
         reference = {"apiVersion": "apps/v1", "kind": self._workload.kind, "name": self._workload.name}
@@ -101,6 +119,7 @@ class Config:
                 "name": name,
                 "namespace": self._workload.namespace,
                 "ownerReferences": [{**reference, "uid": owner["metadata"]["uid"], "controller": False}],
+                **(seen or {"resourceVersion": NOT_THERE}),
             },
             "data": data,
         }

@@ -15,7 +15,7 @@ from adapters.actuators.kubernetes.api import Json, path
 from adapters.actuators.kubernetes.autoscalers import waits
 from adapters.actuators.kubernetes.manifest import template
 from adapters.actuators.kubernetes.pods import PATIENCE, hopeless, ready
-from adapters.actuators.kubernetes.record import fingerprint
+from adapters.actuators.kubernetes.record import BEFORE, SET_ASIDE, Before, fingerprint, text
 from adapters.actuators.kubernetes.way_back import ROLLOUT_SECONDS, WayBack
 from adapters.actuators.kubernetes.workload import Place, Sight, wait
 from domain.errors import Rejected, Transient

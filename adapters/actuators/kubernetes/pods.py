@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
 from typing import Any
 
-from adapters.actuators.kubernetes.api import Api, Json, path
+from adapters.actuators.kubernetes.api import Api, Json, Outdated, path
 from adapters.actuators.kubernetes.manifest import container_of
 from adapters.actuators.kubernetes.quantity import same
-from adapters.actuators.kubernetes.workload import wait
+from adapters.actuators.kubernetes.workload import NOT_THERE, TRIES, wait
 from domain.errors import Rejected, Transient
 from domain.target import Workload
 
@@ -74,8 +76,10 @@ class Pods:
         wait(there, GONE_SECONDS)
 
     def make(self, manifest: Json) -> Json:
-        """Create the pod and wait until it is Ready. Raises Rejected if it will not be."""
-        self._api.apply(self.path(manifest["metadata"]["name"]), manifest)
+        """Create the pod and wait until it is Ready. Raises Rejected if it will not be, Stale if somebody of ours made
+        it meanwhile."""
+        metadata = {**manifest["metadata"], "resourceVersion": NOT_THERE}
+        self._api.apply(self.path(manifest["metadata"]["name"]), {**manifest, "metadata": metadata})
         return self.until_ready(manifest["metadata"]["name"])
 
     def until_ready(self, name: str) -> Json:
@@ -98,17 +102,37 @@ class Pods:
         wait(unready, READY_SECONDS)
         return seen
 
-    def resize(self, pod: Json, resources: Json) -> Json:
+    def change(self, pod: Json, may: Callable[[], object], write: Callable[[str, str], Json]) -> Json:
+        """Write to this very pod: `write` gets its path and its version. `may` raises where somebody of ours went on
+        meanwhile. It is asked after the version was read: whoever freezes in between writes nothing. Raises Transient
+        if the pod was made anew, or changes too often."""
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        for _ in range(TRIES):
+            now = self._api.get(self.path(name))
+            if now is None or now["metadata"]["uid"] != uid:
+                raise Transient(f"pod {name} is gone, or was made anew meanwhile")
+            may()
+            with contextlib.suppress(Outdated):
+                return write(self.path(name), now["metadata"]["resourceVersion"])
+        raise Transient(f"pod {name} changes too often to be written to")
+
+    def resize(self, pod: Json, resources: Json, may: Callable[[], object]) -> Json:
         """Change the tuned container's resources in place and wait until the kubelet has done it. Raises Rejected,
-        with the former resources asked for again, where it cannot."""
-        name = pod["metadata"]["name"]
-        container = container_of(pod["spec"], self._workload)
-        former = container.get("resources") or {}
-        self._api.resize(self.path(name), container["name"], resources)
+        with those that it runs with asked for again, where it cannot. `may` as for `change`."""
+        name, container = pod["metadata"]["name"], container_of(pod["spec"], self._workload)
+
+        def ask(wanted: Json) -> None:
+            self.change(
+                pod, may, lambda place, version: self._api.resize(place, container["name"], wanted, version=version)
+            )
+
+        # Not those of the spec: a worker may have died after it asked for what cannot be.
+        running = status_of(pod, container["name"]).get("resources") or container.get("resources") or {}
         try:
+            ask(resources)
             return self._resized(name, container["name"], resources)
         except Rejected:
-            self._api.resize(self.path(name), container["name"], former)
+            ask({part: each for part, each in running.items() if part != "claims"})
             wait(lambda: self._pending(name), RESIZE_SECONDS)
             raise
 

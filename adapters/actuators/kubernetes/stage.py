@@ -62,11 +62,13 @@ class Cluster:
         try:
             self._rolled_out()
         except Rejected:
-            self._place.set_template(self._place.look(), fields_of(self._place.look(), before, self._place), force=True)
-            wait(lambda: self._place.unfinished(self._place.look()), ROLLOUT_SECONDS)
+            # Not waited for here: a step that ended so would put the refused settings there again. The run goes back
+            # as a whole now, and that waits.
+            sight = self._ours(self._place.look(), stamp)
+            self._place.set_template(sight, fields_of(sight, before, self._place), force=True)
             raise
         kept = Kept(stamp.run, time.time(), dict(settings))
-        sight = self._place.annotate(self._place.look(), lambda now: {KEPT: text(kept)})
+        sight = self._place.annotate(self._ours(self._place.look(), stamp), lambda now: {KEPT: text(kept)})
         words = ", ".join(f"{name}={value}" for name, value in settings.items())
         self._story.tell(sight.owner, "Kept", words, stamp.run)
         return Adoption(dict(settings), {})

@@ -10,14 +10,15 @@ from dataclasses import replace
 
 from adapters.actuators.kubernetes.api import Json
 from adapters.actuators.kubernetes.config import Config
-from adapters.actuators.kubernetes.manifest import config_volumes, container_of, template
+from adapters.actuators.kubernetes.manifest import arm_name, config_volumes, container_of, template
 from adapters.actuators.kubernetes.pods import Pods
-from adapters.actuators.kubernetes.record import BEFORE, STATE, Before, State, text
+from adapters.actuators.kubernetes.record import BEFORE, SET_ASIDE, STATE, Before, State, text
 from adapters.actuators.kubernetes.story import Story
 from adapters.actuators.kubernetes.workload import Place, Sight, wait
-from domain.errors import Conflict
+from domain.errors import Conflict, Transient
 
 ROLLOUT_SECONDS = 25.0  # of waiting within one step
+HOLD_OUT = 600.0  # seconds past the deadline for which arms serve on while the replicas do not come up
 
 
 class WayBack:
@@ -44,12 +45,26 @@ class WayBack:
         """What the arms replaced serves again; then they leave. The template stays as it is."""
         if sight.before is not None and sight.before.replaced:
             sight = self._place.lend(sight, sight.before.replaced)
-        wait(lambda: self._place.unfinished(self._place.look()), ROLLOUT_SECONDS)
+        wait(self._unserved, ROLLOUT_SECONDS)
+        self._leave()
+
+    def _unserved(self) -> str:
+        """What the replicas still lack, in words. Where their controller has given up, the arms need not stay: they may
+        take the room that a replica needs."""
+        sight = self._place.look()
+        left = self._place.unfinished(sight)
+        return "" if left and self._place.stuck(sight) else left
+
+    def _leave(self) -> list[str]:
+        """Remove the arms and what is theirs; their names, of those that there were."""
+        gone = []
         for label in self._labels:
             pod = self._place.pod(label)
             if pod is not None:
                 self._pods.remove(pod)
-            self._config.remove_arm(label)
+            if self._config.remove_arm(label) or pod is not None:
+                gone.append(arm_name(self._place.workload, label))
+        return gone
 
     def reap(self, now: float, *, force: bool = False) -> str | None:
         """The watchdog's look: take the way back of a run that was silent past its deadline (`force`: of any), and
@@ -57,18 +72,25 @@ class WayBack:
         workload, sight = self._place.workload, self._place.look()
         before, name = sight.before, f"{workload.kind} {workload.name}"
         if before is None or before.back:
-            return self._orphans(sight)
+            return self._orphans()
         if now <= before.deadline and not force:
             return None
         if not sight.known:
-            return f"{name}: past its deadline, but its template is not ours; left as it is"
+            return self._stand_back(sight, before)
         # Told before done: a run that comes back in between finds its restore wanted, not a foreign hand.
         if not before.reaped:
             sight = self._place.annotate(
                 sight, lambda each: {BEFORE: text(_reaped(each, back=False)), STATE: text(self._grown(each))}
             )
-        self.take(sight)
-        self._place.annotate(self._place.look(), lambda each: {BEFORE: text(_reaped(each, back=True))})
+        try:
+            self.take(sight)
+        except Transient:
+            if now > before.deadline + HOLD_OUT:
+                self._leave()
+            raise
+        seen = self._place.look()
+        if seen.before is not None and seen.before.run == before.run:  # else the run came back, and has closed
+            self._place.annotate(seen, lambda each: {BEFORE: text(_reaped(each, back=True))})
         self._story.tell(sight.owner, "RolledBack", "the run was silent past its deadline", before.run)
         silent = "is stopped" if force and now <= before.deadline else "was silent past its deadline"
         return f"{name}: run {before.run} {silent}; the original settings are back"
@@ -78,14 +100,25 @@ class WayBack:
         known = sight.state.generations
         return replace(sight.state, generations={label: known.get(label, 0) + 1 for label in self._labels})
 
-    def _orphans(self, sight: Sight) -> str | None:
+    def _stand_back(self, sight: Sight, before: Before) -> str:
+        """Somebody changed the template while the run was silent: it stays so, and what is ours leaves."""
+        name = f"{self._place.workload.kind} {self._place.workload.name}"
+        self.retire(sight)
+        self._place.annotate(self._place.look(), lambda now: {BEFORE: None, SET_ASIDE: text(before)})
+        self._story.tell(sight.owner, "Conflict", "the template was changed by somebody else and stays so", before.run)
+        return f"{name}: run {before.run} is over; its template was changed by somebody else and stays so"
+
+    def _orphans(self) -> str | None:
         """Arms without an open run: a worker froze before it made them, and thawed after the end."""
-        found = [pod for label in self._labels if (pod := self._place.pod(label)) is not None]
+        workload, config = self._place.workload, self._config
+        found = any(self._place.pod(label) is not None or config.arm_body(label) is not None for label in self._labels)
         if not found:
             return None
-        self.retire(sight)
-        names = ", ".join(pod["metadata"]["name"] for pod in found)
-        return f"{self._place.workload.kind} {self._place.workload.name}: {names} belonged to no open run; removed"
+        before = self._place.look().before  # once more: these may be of a run that began meanwhile
+        if before is not None and not before.back:
+            return None
+        names = ", ".join(self._leave())
+        return f"{workload.kind} {workload.name}: {names} belonged to no open run; removed"
 
 
 def fields_of(sight: Sight, before: Before, place: Place) -> Json:

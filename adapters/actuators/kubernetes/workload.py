@@ -29,6 +29,7 @@ from domain.target import Workload
 
 LOOK = 0.4  # seconds between two looks at something that comes about
 TRIES = 6  # writes that met a change of the status only
+NOT_THERE = "1"  # no object ever has this resourceVersion: an apply with it makes one, and never changes one
 TEMPLATE_MANAGER = "trimtab-template"  # owner of what is kept, apart from that of our annotations
 SCALE_MANAGER = "trimtab-scale"
 
@@ -178,8 +179,11 @@ class Place:
         return ""
 
     def stuck(self, sight: Sight) -> str:
-        """Why a rollout will not end, as its controller says; empty while it may."""
-        for each in (sight.owner.get("status") or {}).get("conditions") or []:
+        """Why a rollout will not end, as its controller says; empty while it may, and while it has not seen it."""
+        status = sight.owner.get("status") or {}
+        if int(status.get("observedGeneration", 0)) < int(sight.owner["metadata"].get("generation", 0)):
+            return ""
+        for each in status.get("conditions") or []:
             if each["type"] == "Progressing" and each["status"] == "False":
                 return f"{each.get('reason', '')}: {each.get('message', '')}"[:300]
             if each["type"] == "ReplicaFailure" and each["status"] == "True":
