@@ -139,7 +139,7 @@ def _policy(content: model.PolicyFile, targets: tuple[Target, ...], tokens: tupl
     limits, watch = content.limits, content.watch
     redis_url = os.environ.get(REDIS_URL) or content.redis.url
     if not re.match(r"(?:rediss?|unix)://\S", redis_url):
-        raise Misconfigured(f"{REDIS_URL} is no address of Redis; write redis://, rediss:// or unix:// (not shown here)")
+        raise Misconfigured(f"{REDIS_URL} is no address of Redis; write redis://, rediss:// or unix://...")
     return Policy(
         mode=content.mode,
         targets=targets,

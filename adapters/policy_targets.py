@@ -90,7 +90,7 @@ def _target(content: model.PolicyFile, raw: model.Target) -> tuple[Problems, Tar
         allow_restart=raw.allow.restart,
         limits=Limits(content.limits.cooldown, content.limits.trials, content.limits.time, content.limits.harm),
         lock=raw.lock,
-        diagnose=raw.diagnose,
+        diagnose=raw.diagnose and raw.workload is None,  # pods that do not exist yet cannot be looked at
         workload=_workload(raw.workload),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from statistics import StatisticsError, correlation, fmean, median, pstdev, stdev
 
 from domain.block import Trial
-from domain.estimate import Estimate, autocorrelation, of_pairs
+from domain.estimate import Estimate, autocorrelation, of_pairs, student
 from domain.events import Calibrated, Screened
 from domain.evidence import Pair, Reading, differences
 from domain.robust import winsorised
@@ -107,7 +107,7 @@ def calibrated(run: Run, past: Sequence[Pair], skew: float = 0.0) -> Calibrated:
         fault = f"neighbouring windows are correlated ({r1:.2f}); use longer windows"
     arms = of_pairs(pairs)
     enough = len(ds) >= BIAS_LEAST  # of three pairs, one residual is left to judge them by
-    if arms is not None and enough and abs(arms.mean) - 1.96 * arms.error > run.profile.mei / 2:
+    if arms is not None and enough and abs(arms.mean) - student(arms.freedom) * arms.error > run.profile.mei / 2:
         fault = f"identical arms differ by {100 * math.expm1(arms.mean):+.1f} % whichever is called the candidate"
     if abs(skew) > run.profile.window / 10:
         fault = f"Prometheus' clock is {skew:+.1f} s from ours, so windows would be read at the wrong time"

@@ -209,11 +209,11 @@ def _place(target: Target) -> tuple[Place, Shape]:
     if target.workload is None:
         raise Misconfigured(f"target {target.name} has no workload")
     arm = Arm("pod", {"pid": "-"})  # nothing of this machine
-    layers = [
-        _LAYERS[family](arm, inside)
+    layers = {
+        family: _LAYERS[family](arm, inside)
         for family in families(target.actuator)
         if family in _LAYERS and (inside := _of(target.space, (family,))).parameters
-    ]
+    }
     shape = Shape(target.workload, target.space, layers, _of(target.space, (_FILE,)))
     return Place(connect(), target.workload), shape
 

@@ -159,6 +159,19 @@ def moved_metrics(metrics: Sequence[Json], moves: Mapping[int, int]) -> list[Jso
     return found
 
 
+def lower(moved: Sequence[Json], now: Sequence[Json]) -> bool:
+    """Whether moved metrics have a lower target than those of now, in any of them."""
+    return any(one < other for one, other in zip(_percents(moved), _percents(now), strict=False))
+
+
+def _percents(metrics: Sequence[Json]) -> list[int]:
+    found = []
+    for metric in metrics:
+        key = "resource" if metric.get("type") == "Resource" else "containerResource"
+        found.append(_whole(part(metric, key, "target").get("averageUtilization"), 0))
+    return found
+
+
 def steady(desired_before: int, desired_after: int) -> bool:
     """Whether an HPA wants the same replicas at the same load, within one."""
     return abs(desired_before - desired_after) <= 1

@@ -109,6 +109,11 @@ def with_config_map(spec: Json, before: str, after: str) -> Json:
     return changed
 
 
+def arm_labels(service: Json | None) -> dict[str, str]:
+    """What the Service selects its pods by: the arms have it too, and nothing else of the template's labels."""
+    return dict((service or {}).get("spec", {}).get("selector") or {})
+
+
 def arm_pod(
     owner: Json,
     service: Json | None,
@@ -125,7 +130,6 @@ def arm_pod(
 
     Its owner is the workload, but not as controller: garbage collection without adoption. It has the labels that the
     Service selects and none of the ReplicaSet's, so that none counts it as its own and deletes a production pod."""
-    labels = dict((service or {}).get("spec", {}).get("selector") or {})
     made = template(owner).get("metadata") or {}
     pod = copy.deepcopy(spec)
     for container in [*(pod.get("containers") or []), *(pod.get("initContainers") or [])]:
@@ -139,7 +143,7 @@ def arm_pod(
         "metadata": {
             "name": arm_name(workload, label),
             "namespace": workload.namespace,
-            "labels": {**labels, ARM: label, RUN: run[-63:]},
+            "labels": {**arm_labels(service), ARM: label, RUN: run[-63:]},
             "annotations": {**(made.get("annotations") or {}), **annotations},
             "ownerReferences": [_owner_reference(owner, workload)],
         },

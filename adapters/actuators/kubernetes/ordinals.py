@@ -164,7 +164,25 @@ class OrdinalsBack(WayBack):
             return sight
         return self._set.set_rollout(sight, ordinal)
 
-    def _orphans(self) -> str | None:
+    def leave(self, sight: Sight, before: Before) -> None:
+        """The end of a run that leaves the template as it is. Pods are updated as before where that changes none of
+        them; after a foreign hand they are not, as it would bring what the template holds of ours to every pod."""
+        if sight.known and not self._set.unsettled(sight):
+            self._set.set_rollout(sight, before.partition, before.strategy)
+            return
+        held = partition_of(sight.owner)
+        if held != before.partition:
+            words = f"left as it is: only pods from ordinal {held} on are updated; the partition was {before.partition}"
+            self._story.tell(sight.owner, "Conflict", words, before.run)
+
+    def _stand_back(self, sight: Sight, before: Before) -> str:
+        """Somebody changed the template while the run was silent: it stays so."""
+        self.leave(sight, before)
+        self._set.annotate(self._set.look(), lambda now: {BEFORE: None, SET_ASIDE: text(before)})
+        name = f"StatefulSet {self._set.workload.name}"
+        return f"{name}: run {before.run} is over; its template was changed by somebody else and stays so"
+
+    def _orphans(self, sight: Sight | None = None) -> str | None:
         """No pod is made for a run here, so none can be left over."""
         return None
 
@@ -225,8 +243,8 @@ def born(pod: Json) -> float:
     return unix(pod["metadata"].get("creationTimestamp", ""))
 
 
-def unix(text: str) -> float:
+def unix(when: str) -> float:
     """Unix seconds of a time of the API server; 0 for none."""
     with contextlib.suppress(ValueError):
-        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+        return datetime.datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp()
     return 0.0

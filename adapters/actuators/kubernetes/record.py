@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from adapters.actuators.kubernetes.api import Json
 from adapters.actuators.kubernetes.manifest import DOMAIN, digest
@@ -43,6 +43,7 @@ class Before:
     `config_digest` that of its content. Arms stand in for `replaced` replicas, and end by themselves some time after
     `until`. `reaped` says that the watchdog restores it, `back` that it is done. Times are Unix seconds.
 
+    `autoscalers` holds the metrics of each HPA that was moved: as they were, and as we wrote them.
     Of a StatefulSet, `strategy` and `partition` say how its pods were updated, `ordinal` which of them is the arm."""
 
     run: str
@@ -59,6 +60,7 @@ class Before:
     strategy: str = ""
     partition: int = 0
     ordinal: int = -1
+    autoscalers: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

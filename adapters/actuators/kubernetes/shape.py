@@ -10,6 +10,7 @@ from adapters.actuators.kubernetes.api import Json
 from adapters.actuators.kubernetes.manifest import container_of
 from adapters.actuators.kubernetes.quantity import Resource, bytes_of, cores, same, text_of
 from adapters.actuators.process import Layer
+from adapters.catalogue import parameter as catalogue_entry
 from domain.errors import Misconfigured, Rejected
 from domain.space import SearchSpace, Settings, Value
 from domain.target import Workload
@@ -26,13 +27,19 @@ _OTHER = {"requests": "limits", "limits": "requests"}
 
 class Shape:
     """How the parameters of one target stand in a pod: `k8s.*` in the container's resources, those of a runtime in its
-    environment, nginx's in a configuration file. `layers` know the runtimes."""
+    environment, nginx's in a configuration file. `layers` know the runtimes, by family of parameters."""
 
-    def __init__(self, workload: Workload, space: SearchSpace, layers: Sequence[Layer], file: SearchSpace) -> None:
-        self._workload, self._space, self._layers, self.file = workload, space, layers, file
+    def __init__(self, workload: Workload, space: SearchSpace, layers: Mapping[str, Layer], file: SearchSpace) -> None:
+        self._workload, self._space, self._families, self.file = workload, space, layers, file
+        self._layers: Sequence[Layer] = tuple(layers.values())
         self._at_start = frozenset(each.name for each in space.parameters if each.cost == "restart")
         self.ordered = tuple(each.name for each in space.parameters)
-        self.names = frozenset().union(*(layer.names for layer in layers))
+        self.names = frozenset().union(*(layer.names for layer in self._layers))
+
+    def touched(self, name: str) -> frozenset[str]:
+        """The variables of the environment that a parameter may change; none for resources and the file."""
+        layer = self._families.get(catalogue_entry(name).family)
+        return layer.names if layer is not None else frozenset()
 
     def settings(self, spec: Json, body: str) -> dict[str, Value]:
         """The values that stand in a pod's spec and its file, in the order of the space. Raises Misconfigured naming

@@ -6,10 +6,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from adapters.actuators.kubernetes.adopting import Adopting
 from adapters.actuators.kubernetes.api import Json
 from adapters.actuators.kubernetes.arm import PodArm
+from adapters.actuators.kubernetes.autoscalers import waits
 from adapters.actuators.kubernetes.config import Config
 from adapters.actuators.kubernetes.fields import fields_with
+from adapters.actuators.kubernetes.manifest import arm_labels
 from adapters.actuators.kubernetes.record import BEFORE, KEPT, Before, Kept, text
 from adapters.actuators.kubernetes.shape import Shape
 from adapters.actuators.kubernetes.story import Story
@@ -17,7 +20,7 @@ from adapters.actuators.kubernetes.survey import Survey, around, replaces
 from adapters.actuators.kubernetes.way_back import ROLLOUT_SECONDS, WayBack, fields_of
 from adapters.actuators.kubernetes.workload import Place, Sight, wait
 from domain.allowance import Adoption, Allowance
-from domain.errors import Conflict, Rejected
+from domain.errors import Conflict, Rejected, Transient
 from domain.ports import Stamp
 from domain.space import Settings
 
@@ -29,6 +32,7 @@ class Cluster:
         self._place, self._shape, self._arms = place, shape, arms
         self._workload, labels = place.workload, tuple(arms)
         self._config = Config(place.api, place.workload)
+        self._adopting = Adopting(place, shape)
         self._survey = Survey(place, shape, labels)
         self._back = WayBack(place, labels)
         self._story = Story(place.api, place.workload)
@@ -42,12 +46,11 @@ class Cluster:
             sight = self._place.annotate(sight, lambda now: {BEFORE: text(_lasting(now, until))})
         for arm in self._arms.values():
             arm.make(stamp)
-        sight = self._ours(self._place.look(), stamp)
-        if (
-            sight.before is not None
-            and not sight.before.replaced
-            and replaces(sight, around(self._place.api, self._workload))
-        ):
+        sight, seen = self._ours(self._place.look(), stamp), around(self._place.api, self._workload)
+        hindrance = waits(seen.budgets, arm_labels(self._place.service()))
+        if hindrance:
+            raise Transient(f"waiting: {hindrance}")
+        if sight.before is not None and not sight.before.replaced and replaces(sight, seen):
             sight = self._place.lend(sight, -len(self._arms))
         wait(lambda: self._place.unfinished(self._place.look()), ROLLOUT_SECONDS)
         self._story.tell(sight.owner, "TuningStarted", f"arms {', '.join(self._arms)} serve", stamp.run)
@@ -57,8 +60,12 @@ class Cluster:
         before = sight.before
         if before is None:
             raise Conflict(f"there is no before-image on {self._workload.name}")
-        fields = self._fields(sight, before, settings)
-        sight = self._place.set_template(sight, fields, force=True)
+        plan = self._adopting.plan(sight, before, settings)
+        if plan.held:
+            fields = fields_with(settings, sight, before, self._workload, self._shape, self._config, _as_it_is)
+            return self._adopting.propose(sight, before, fields, settings, plan, stamp.run)
+        sight = self._adopting.before_rollout(sight, plan)
+        sight = self._place.set_template(sight, self._fields(sight, before, settings), force=True)
         try:
             self._rolled_out()
         except Rejected:
@@ -67,8 +74,9 @@ class Cluster:
             sight = self._ours(self._place.look(), stamp)
             self._place.set_template(sight, fields_of(sight, before, self._place), force=True)
             raise
+        sight = self._adopting.after_rollout(self._ours(self._place.look(), stamp), plan)
         kept = Kept(stamp.run, time.time(), dict(settings))
-        sight = self._place.annotate(self._ours(self._place.look(), stamp), lambda now: {KEPT: text(kept)})
+        sight = self._place.annotate(sight, lambda now: {KEPT: text(kept)})
         words = ", ".join(f"{name}={value}" for name, value in settings.items())
         self._story.tell(sight.owner, "Kept", words, stamp.run)
         return Adoption(dict(settings), {})
@@ -109,6 +117,11 @@ class Cluster:
             return f"rolling out: {unfinished}" if unfinished else ""
 
         wait(left, ROLLOUT_SECONDS)
+
+
+def _as_it_is(named: str, body: str) -> str:
+    """A proposal makes no ConfigMap."""
+    return named
 
 
 def _lasting(sight: Sight, until: float) -> Before:

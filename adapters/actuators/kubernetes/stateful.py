@@ -26,13 +26,15 @@ class StatefulStage:
 
     def __init__(self, place: StatefulPlace, shape: Shape, arm: OrdinalArm) -> None:
         self._place, self._arm, self._workload = place, arm, place.workload
-        self._survey = Survey(place, shape, (arm.label,))
+        self._survey, self._names = Survey(place, shape, (arm.label,)), shape.ordered
         self._back = OrdinalsBack(place, (arm.label,))
         self._story = Story(place.api, place.workload)
 
     def survey(self) -> Allowance:
         """Every candidate is written into the workload here, so what may only be advised is not searched."""
         allowed = self._survey.make()
+        if allowed.advised and set(self._names) <= {*allowed.frozen, *allowed.advised}:
+            return Allowance(refusal="; ".join(dict.fromkeys(allowed.advised.values())))
         return replace(allowed, frozen={**allowed.frozen, **allowed.advised}, advised={})
 
     def prepare(self, stamp: Stamp, until: float) -> None:
@@ -58,19 +60,10 @@ class StatefulStage:
         return Adoption(dict(settings), {})
 
     def retire(self, run: str) -> None:
-        """No pod leaves. A set that is all alike is updated as before; after a foreign hand it is left as it is, as
-        lowering the partition would bring what it has in its template to every pod."""
+        """No pod leaves."""
         sight = self._place.look()
-        before = sight.before
-        if before is None or before.run != run or not before.strategy:
-            return
-        if sight.known and not self._place.unsettled(sight):
-            self._place.set_rollout(sight, before.partition, before.strategy)
-            return
-        held = partition_of(sight.owner)
-        if held != before.partition:
-            words = f"left as it is: only pods from ordinal {held} on are updated; the partition was {before.partition}"
-            self._story.tell(sight.owner, "Conflict", words, run)
+        if sight.before is not None and sight.before.run == run:
+            self._back.leave(sight, sight.before)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

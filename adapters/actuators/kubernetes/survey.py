@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.actuators.kubernetes.api import Absent, Api, Json, path
-from adapters.actuators.kubernetes.manifest import refusals, template
+from adapters.actuators.kubernetes.autoscalers import Autoscaler, autoscalers, budgets, crowded, vertical
+from adapters.actuators.kubernetes.config import Config
+from adapters.actuators.kubernetes.manifest import arm_labels, refusals, template
+from adapters.actuators.kubernetes.owning import owned
 from adapters.actuators.kubernetes.room import NAMES, room, steps, surge_of
 from adapters.actuators.kubernetes.shape import Shape
 from adapters.actuators.kubernetes.workload import Place, Sight, tuned
@@ -29,6 +32,14 @@ class Around:
     quotas: Sequence[Json] = ()
     ranges: Sequence[Json] = ()
     nodes: Sequence[Json] = ()
+
+    def scalers(self, workload: Workload) -> tuple[Autoscaler, ...]:
+        """The HPAs of this workload."""
+        return autoscalers(self.hpas, workload.kind, workload.name, workload.container, workload.take_over)
+
+    def metrics(self, scaler: str) -> list[Json]:
+        """The metrics of an HPA, by its name."""
+        return next((each["spec"].get("metrics") or [] for each in self.hpas if each["metadata"]["name"] == scaler), [])
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -78,18 +89,28 @@ class Survey:
             steps=steps(sight.replicas, arms, surge_of(sight.owner), leave=arms if on_top else 0),
             tuned=searched,
         )
-        if allowed.tied:
-            names = ", ".join(sorted(allowed.tied))
+        tied = [name for name in sorted(allowed.tied) if name in searched]
+        if tied:
+            names = ", ".join(tied)
             follows = "follow the others here, so that the pod keeps its class of service"
             return Allowance(refusal=f"{names} {follows}; leave them out of the parameters")
+        scalers = seen.scalers(self._workload)
+        labels = arm_labels(self._place.service())
+        crowd = [crowded(each, sight.owner["spec"]["selector"], labels, arms, sight.replicas) for each in scalers]
+        if cloned and any(crowd):
+            return Allowance(refusal="; ".join(each for each in crowd if each))
+        held = {name: why for each in scalers for name, why in each.frozen.items()}
+        vpa = vertical(seen.vpas, self._workload.kind, self._workload.name, self._workload.container)
+        advised = {**vpa, **owned(sight, self._workload, self._shape, Config(self._place.api, self._workload))}
         bounds = {name: Bound(each.low, each.high, "; ".join(each.reasons)) for name, each in allowed.bounds.items()}
         return Allowance(
             bounds={name: each for name, each in bounds.items() if each.reason},
-            frozen=dict(allowed.frozen),
+            frozen=_searched({**allowed.frozen, **held}, searched),
+            advised=_searched(advised, self._shape.ordered),
             share=1 / (sight.replicas + (arms if on_top else 0)),
             on_top=on_top,
             constraints=allowed.constraints,
-            notes=(*allowed.told, *seen.told, *(() if cloned else order_of(sight))),
+            notes=(*allowed.told, *seen.told, *budgets(seen.budgets, labels), *(() if cloned else order_of(sight))),
         )
 
     def _secrets(self, sight: Sight) -> list[str]:
@@ -100,6 +121,10 @@ class Survey:
             for name in sorted(self._shape.names)
             if _SECRET.search(variables.get(name, ""))
         ]
+
+
+def _searched(reasons: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    return {name: why for name, why in reasons.items() if name in names}
 
 
 def replaces(sight: Sight, seen: Around) -> bool:

@@ -13,6 +13,7 @@ from adapters.actuators.kubernetes.config import Config
 from adapters.actuators.kubernetes.manifest import arm_name, config_volumes, container_of, template
 from adapters.actuators.kubernetes.pods import Pods
 from adapters.actuators.kubernetes.record import BEFORE, SET_ASIDE, STATE, Before, State, text
+from adapters.actuators.kubernetes.scaling import Scaling
 from adapters.actuators.kubernetes.story import Story
 from adapters.actuators.kubernetes.workload import Place, Sight, wait
 from domain.errors import Conflict, Transient
@@ -27,7 +28,7 @@ class WayBack:
     def __init__(self, place: Place, labels: tuple[str, ...]) -> None:
         self._place, self._labels = place, labels
         self._pods, self._config = Pods(place.api, place.workload), Config(place.api, place.workload)
-        self._story = Story(place.api, place.workload)
+        self._story, self._scaling = Story(place.api, place.workload), Scaling(place)
 
     def take(self, sight: Sight, *, force: bool = False) -> None:
         """The before-image is in force again and the arms are gone. Raises Conflict if the template is neither the
@@ -39,6 +40,7 @@ class WayBack:
             raise Conflict(f"{self._place.workload.kind} {self._place.workload.name} was changed by somebody else")
         if sight.print != before.original:
             sight = self._place.set_template(sight, fields_of(sight, before, self._place), force=True)
+        self._scaling.back(before)
         self.retire(sight)
 
     def retire(self, sight: Sight) -> None:
