@@ -34,12 +34,16 @@ class Sets(Shop):
     """The workload and both ends of the fake."""
 
     target: Target = ORDINAL
+    namespace: str = "default"
+
+    def get(self, kind: str, name: str) -> Json:
+        return self.server.get(path(kind, self.namespace, name))
 
     def owner(self) -> Json:
-        return self.server.get(SET)
+        return self.get("StatefulSet", "shop")
 
     def at(self, ordinal: int) -> Json:
-        return self.server.get(path("Pod", "default", f"shop-{ordinal}"))
+        return self.get("Pod", f"shop-{ordinal}")
 
     @property
     def partition(self) -> int:
@@ -54,7 +58,7 @@ class Sets(Shop):
 
     def level(self, pod: Json) -> str:
         named = pod["spec"]["volumes"][0]["configMap"]["name"]
-        lines = self.server.get(path("ConfigMap", "default", named))["data"]["tuned.conf"].splitlines()
+        lines = self.get("ConfigMap", named)["data"]["tuned.conf"].splitlines()
         return next(line for line in lines if line.startswith("gzip_comp_level"))
 
     def edit(self, cpu: str) -> None:
@@ -83,11 +87,12 @@ def stateful_set(replicas: int = 3, **spec: Any) -> Json:
 
 
 @contextlib.contextmanager
-def sets(replicas: int = 3, target: Target = ORDINAL, **spec: Any) -> Iterator[Sets]:
-    """The workload with its ConfigMap, all Ready; more fields of its `spec`."""
+def sets(replicas: int = 3, target: Target = ORDINAL, *, http: bool = True, **spec: Any) -> Iterator[Sets]:
+    """The workload with its ConfigMap, all Ready; more fields of its `spec`. Without `http` the fake is called
+    directly."""
     config = {"nginx.conf": "include tuned.conf;", "tuned.conf": "gzip on;\ngzip_comp_level 6;\n"}
     meta = {"namespace": "default"}
-    with cluster() as (server, api):
+    with cluster(http=http) as (server, api):
         server.add(
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop-nginx", **meta}, "data": config},
             {

@@ -6,12 +6,15 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
+from adapters.actuators.kubernetes import arm, config, ordinals, stateful, workload
+from adapters.actuators.kubernetes.quantity import cores
 from domain.events import Adopted, Adopting, Refused, Surveyed
 from domain.space import Settings
-from tests.journeys.pods import BEFORE, TUNED, WINNER, PodWorld
+from tests.journeys.pods import BEFORE, TUNED, WINNER, PodWorld, SimTime
 from tests.ordinals import ORDINAL, Sets, sets
-from tests.pods import LEVEL
+from tests.pods import CPU_LIMIT, LEVEL
 
 ORIGINAL, WON = ("150m", "gzip_comp_level 6;"), ("400m", "gzip_comp_level 1;")
 
@@ -25,6 +28,14 @@ class SetWorld(PodWorld):
         self.below: set[tuple[str, str]] = set()
         super().__init__(cluster, proposals, **changes)
 
+    def in_pod(self, label: str) -> Settings:
+        """What the highest pod was made with; that of the template while there is none."""
+        owner = self.cluster.owner()
+        with contextlib.suppress(KeyError):
+            owner = {"spec": {"template": self.cluster.at(owner["spec"]["replicas"] - 1)}}
+        pod = owner["spec"]["template"]
+        return {CPU_LIMIT: cores(self.cluster.cpu(pod)), LEVEL: int(self.cluster.level(pod).split()[1].rstrip(";"))}
+
     def note_settings(self) -> None:
         super().note_settings()
         if not any(isinstance(event, Adopting) for event in self.events()):
@@ -33,8 +44,13 @@ class SetWorld(PodWorld):
 
 @contextlib.contextmanager
 def set_world(proposals: tuple[Settings, ...] = (WINNER,), **spec: Any) -> Iterator[SetWorld]:
-    with sets(target=replace(ORDINAL, profile=TUNED.profile, strategy="scripted"), **spec) as cluster:
-        yield SetWorld(cluster, proposals)
+    target = replace(ORDINAL, profile=TUNED.profile, strategy="scripted")
+    with sets(target=target, http=False, **spec) as cluster, contextlib.ExitStack() as patches:
+        world = SetWorld(cluster, proposals)
+        for module in (arm, config, ordinals, stateful, workload):
+            patches.enter_context(mock.patch.object(module, "time", SimTime(world.clock)))
+        patches.enter_context(mock.patch.object(workload, "LOOK", 0.4))
+        yield world
 
 
 def left_alone(world: SetWorld, carried: tuple[str, str], partition: int = 0) -> None:
