@@ -22,6 +22,7 @@ from domain.steps import Apply, Ask, Calibrate, Close, Decide, Examine, Prepare,
 
 EXAMINED = 8.0  # seconds between the two samples of a diagnosis, at least
 AFTER_THE_SEARCH = 3600.0  # seconds that gates, promotion, watch and rollout may take after the last trial
+MOST_CALIBRATIONS = 2
 MOST_GAPS = 3  # a trial gives up after this many times the pairs that it needs
 
 
@@ -31,6 +32,12 @@ def prepare(run: Run, now: float) -> Step:
         return advise_only(run, now)
     latest = run.began + run.max_seconds + AFTER_THE_SEARCH + run.profile.hold_back
     return Prepare(max(latest, now + AFTER_THE_SEARCH))
+
+
+def calibrates_again(run: Run) -> bool:
+    """Arms that were made for the run are compared once more before a fault counts: one in twenty pairs of equal arms
+    shows one by chance, and more A/A costs them nothing."""
+    return run.made and run.calibrations < MOST_CALIBRATIONS and bool(run.calibrated and run.calibrated.fault)
 
 
 def calibrate(run: Run, now: float) -> Step:

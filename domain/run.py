@@ -46,7 +46,7 @@ def next_step(run: Run, now: float) -> Step:
         return Examine()
     if run.made and run.prepared is None:
         return phases.prepare(run, now)
-    if run.calibrated is None:
+    if run.calibrated is None or phases.calibrates_again(run):
         return phases.calibrate(run, now)
     if run.calibrated.fault:
         return phases.take_back(run, "refused", f"cannot measure safely here: {run.calibrated.fault}")

@@ -114,8 +114,10 @@ def settle(run: Run) -> float:
 
 
 def fresh(run: Run) -> float:
-    """From when on arms that were made for the run are as good as old ones (Unix seconds)."""
-    return run.prepared_at + settle(run) + run.profile.warm_up
+    """From when on arms that were made for the run are compared: once they are as good as old ones, and again after a
+    comparison that showed a fault (Unix seconds)."""
+    compared = run.calibrations * run.profile.calibration_pairs * run.profile.window
+    return run.prepared_at + settle(run) + run.profile.warm_up + compared
 
 
 def past_pairs(run: Run, now: float) -> tuple[tuple[Span, Span], ...]:

@@ -65,6 +65,7 @@ class Run:
     sampled_at: float = 0.0
     diagnosed: Diagnosed | None = None
     calibrated: Calibrated | None = None
+    calibrations: int = 0
     trials: list[Trial] = field(default_factory=list)
     gates: list[Gate] = field(default_factory=list)
     incumbent: Settings = field(default_factory=dict)
@@ -227,7 +228,7 @@ def apply(run: Run, event: Event, time: float) -> None:
         case Diagnosed():
             run.diagnosed = event
         case Calibrated():
-            run.calibrated = event
+            run.calibrated, run.calibrations = event, run.calibrations + 1
             _pool(run, event.pairs)
         case Advised():
             run.advice, run.advised_on = event, len(run.trials) + len(run.gates)

@@ -160,9 +160,8 @@ def values(namespace: str, **changes: Any) -> Json:
         },
         "environment": {"cpu": 0.15, "mem": "96MB", "cpu_req": 0.05, "node_cpu": 2, "node_mem": "8GB", "startup_s": 2},
         "objective": {
-            # Of so few requests in a window the mean is steadier than a quantile.
-            "minimise": 'sum(rate(trimtab_load_request_seconds_sum{pod="shop-trimtab-$arm"}[$window]))'
-            f" / sum(rate({requests}}}[$window]))",
+            "minimise": "histogram_quantile(0.9, sum by (le) ("
+            'rate(trimtab_load_request_seconds_bucket{pod="shop-trimtab-$arm"}[$window])))',
             "unit": "s",
         },
         "guardrails": [

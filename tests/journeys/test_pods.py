@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.events import Adopted, Prepared, Surveyed
+import pytest
+
+from domain.events import Adopted, Calibrated, Prepared, Surveyed
+from domain.run import replay
 from tests.journeys.pods import BEFORE, WINNER, PodWorld, pod_world
 from tests.pods import LEVEL
 
@@ -45,4 +48,17 @@ def test_without_a_gain_the_workload_is_as_it_was() -> None:
         world.go()
         assert world.outcome() in ("nothing_to_gain", "inconclusive")
         assert world.cluster.owner()["spec"]["template"] == generation
+        left_alone(world)
+
+
+@pytest.mark.parametrize(("comparisons", "outcome"), [(1, "kept"), (2, "refused")])
+def test_a_fault_in_the_comparison_of_equal_arms_must_show_twice(comparisons: int, outcome: str) -> None:
+    """Arms that were just made may show something by chance, or nothing yet: they are compared again. If it shows
+    again nothing is tuned, and the workload is as it was."""
+    with pod_world() as world:
+        world.blind = lambda arm, at: replay(world.records()).calibrations < comparisons
+        world.open()
+        world.go()
+        assert world.outcome() == outcome
+        assert len(events(world, Calibrated)) == 2
         left_alone(world)
