@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.cluster import Cluster, find, until
+from tests.helm.conftest import held as held
 
 HERE = Path(__file__).parent
 

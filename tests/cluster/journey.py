@@ -94,7 +94,8 @@ def monitoring(release: str) -> list[Json]:
         "load",
         "localhost/trimtab:test",
         ["python", "-m", "console", "load", "service", "http://shop:8080/page.html", "--seconds", "3000",
-         "--rate", str(CALM), "--arrivals", "fixed", "--most-rate", str(BUSY), "--who", "/who", "--listen", "0.0.0.0:9100"],
+         "--rate", str(CALM), "--most-rate", str(BUSY), "--arrivals", "fixed", "--who", "/who",
+         "--listen", "0.0.0.0:9100"],
     )  # fmt: skip
     prometheus = {
         "global": {"scrape_interval": "500ms", "evaluation_interval": "1s"},
@@ -183,7 +184,6 @@ def values(namespace: str, **changes: Any) -> Json:
             "image": {"repository": "localhost/redis", "tag": "1", **never},
             "persistence": {"storageClass": "local"},
         },
-        "admissionPolicy": {"keepAtUninstall": True},
         "config": {
             "mode": "observe",
             "prometheus": {"url": f"http://prometheus.{namespace}.svc:9090"},
@@ -241,6 +241,12 @@ def forwarded(cluster: Cluster, namespace: str, what: str, port: int) -> Iterato
     finally:
         process.terminate()
         process.wait(10)
+
+
+def read_json(address: str) -> Any:
+    """What an HTTP address answers."""
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        return json.load(answer)
 
 
 def _config_map(name: str, data: dict[str, str]) -> Json:
