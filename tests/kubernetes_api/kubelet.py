@@ -22,7 +22,7 @@ class Kubelet:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.broken: Callable[[Json], bool] = lambda pod: False
-        self.resizes: dict[str, tuple[Outcome, str]] = {}
+        self.resizes: dict[str, tuple[Outcome, str, Callable[[Json], bool]]] = {}
         self.resize_delay = 0.0  # seconds from the request to the status
 
     def always(self) -> None:
@@ -78,19 +78,20 @@ class Kubelet:
     def _resize(self, place: Place, record: Record) -> None:
         pod = record.body
         now = pod["status"]
-        asked = any(item["type"].startswith("PodResize") for item in now["conditions"])
-        if not asked and now.get("observedGeneration") == pod["metadata"]["generation"]:
+        told = any(item["type"].startswith("PodResize") for item in now["conditions"])
+        if not told and now.get("observedGeneration") == pod["metadata"]["generation"]:
             return
         status = copied(now)
         wanted = {item["name"]: item.get("resources", {}) for item in pod["spec"]["containers"]}
         late = [item for item in status["containerStatuses"] if item["resources"] != wanted[item["name"]]]
-        outcome = self.resizes.get(place.name) if late else None
+        scripted = self.resizes.get(place.name) if late else None
+        outcome = scripted[:2] if scripted and scripted[2](pod["spec"]) else None
         asked = self._store.state.resized.get(pod["metadata"]["uid"], 0.0)
         waits = outcome is None and bool(late) and self._store.clock() < asked + self.resize_delay
         pending = outcome if outcome and outcome[0] in ("Infeasible", "Deferred") else None
         running = outcome if outcome and pending is None else ("Stuck", "") if waits else None
-        told = (("PodResizePending", pending), ("PodResizeInProgress", running))
-        for name, why in told:
+        conditions = (("PodResizePending", pending), ("PodResizeInProgress", running))
+        for name, why in conditions:
             status["conditions"] = [item for item in status["conditions"] if item["type"] != name or why]
             if why:
                 reason = "" if why[0] == "Stuck" else why[0]

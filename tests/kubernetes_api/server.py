@@ -85,11 +85,14 @@ class ApiServer:
         """Pods of which this holds never get Ready."""
         self.kubelet.broken, self._rested = broken, -1
 
-    def script_resize(self, pod: str, outcome: str, message: str = "") -> None:
-        """What becomes of a pod's resizes: Infeasible, Deferred, Error or Stuck (see Kubelet); "" carries them out."""
+    def script_resize(
+        self, pod: str, outcome: str, message: str = "", only: Callable[[Json], bool] = lambda spec: True
+    ) -> None:
+        """What becomes of a pod's resizes: Infeasible, Deferred, Error or Stuck (see Kubelet); "" carries them out. They
+        are carried out, too, where the spec that is asked for is not one of `only`."""
         self.kubelet.resizes.pop(pod, None)
         if outcome:
-            self.kubelet.resizes[pod] = (outcome, message)  # type: ignore[assignment]
+            self.kubelet.resizes[pod] = (outcome, message, only)  # type: ignore[assignment]
 
     def tick(self, times: int = 1) -> bool:
         """Let controllers and kubelet work; True if anything changed."""

@@ -85,8 +85,9 @@ class State:
             place: Record(copied(each.body), dict(each.owners), dict(each.times))
             for place, each in self.records.items()
         }
-        times = {name: dict(getattr(self, name)) for name in ("dying", "resized", "progressed")}
-        return replace(self, records=records, history=list(self.history), **times)
+        made = replace(self, records=records, history=list(self.history))
+        made.dying, made.resized, made.progressed = dict(self.dying), dict(self.resized), dict(self.progressed)
+        return made
 
 
 class Store:
