@@ -29,7 +29,7 @@ from adapters.actuators.kubernetes.record import STATE, Before, text
 from adapters.actuators.kubernetes.shape import Shape
 from adapters.actuators.kubernetes.way_back import fields_of
 from adapters.actuators.kubernetes.workload import Sight, wait, with_generation
-from domain.errors import Rejected, Transient
+from domain.errors import Rejected, Stale, Transient
 from domain.ports import Image, Stamp
 from domain.space import Settings, equal
 
@@ -163,9 +163,13 @@ class OrdinalArm(PodArm):
         return self._place.annotate(sight, change)
 
     def _newest(self, sight: Sight, stamp: Stamp, settings: Settings | None = None) -> Sight:
-        """The claim of a step of the stage, which may be made again."""
+        """The claim of a step of the stage. Raises Stale if somebody of ours went on meanwhile."""
         generation = sight.state.generations.get(self.label, 0)
-        return self._claim(sight, stamp, settings) if generation < stamp.generation else sight
+        if generation > stamp.generation or sight.before is None or sight.before.run != stamp.run:
+            raise Stale(
+                f"generation {stamp.generation} of run {stamp.run} is late: arm {self.label} is at {generation}"
+            )
+        return self._claim(sight, stamp, settings)
 
     def _put(self, sight: Sight, settings: Settings, run: str) -> Sight:
         """Settings into the template, which only this ordinal takes."""
@@ -194,7 +198,11 @@ class OrdinalArm(PodArm):
     def _undo(self, settings: Settings, stamp: Stamp) -> None:
         """The former settings into the template again, and the broken pod away. The next step waits for what is not
         Ready in time."""
-        sight = self._claim(self._look().sight, stamp, settings)
+        sight = self._look().sight
+        generation = sight.state.generations.get(self.label, 0)
+        if generation != stamp.generation or sight.state.run != stamp.run:
+            raise _late(stamp, generation)
+        sight = self._claim(sight, stamp, settings)
         with contextlib.suppress(Rejected, Transient):
             self._until_carried(self._put(sight, settings, stamp.run), UNDO_SECONDS)
 
@@ -208,3 +216,7 @@ class OrdinalArm(PodArm):
         return replace(
             image, strategy=strategy_of(owner), partition=partition_of(owner), ordinal=max(0, sight.replicas - 1)
         )
+
+
+def _late(stamp: Stamp, generation: int) -> Stale:
+    return Stale(f"generation {stamp.generation} of run {stamp.run} is late: the arm is at {generation}")
