@@ -12,7 +12,7 @@ from unittest import mock
 from adapters.actuators import registry
 from adapters.actuators.kubernetes import api as real
 from adapters.actuators.kubernetes import workload as waiting
-from adapters.actuators.kubernetes.api import Ran, path
+from adapters.actuators.kubernetes.api import Absent, Ran, path
 from domain.ports import Stage
 from domain.profile import DEMO
 from domain.space import Parameter, SearchSpace
@@ -88,7 +88,9 @@ class Shop:
         self.api.apply(path("Deployment", "default", "shop"), body, manager="somebody", force=True)
 
     def run(self, namespace: str, pod: str, container: str, command: list[str]) -> Ran:
-        """What nginx, cat and sh answer in a pod."""
+        """What nginx, cat and sh answer in a pod. Raises Absent."""
+        if not self.server.has(path("Pod", namespace, pod)):
+            raise Absent(f'pods "{pod}" not found')
         body = self.server.get(path("ConfigMap", namespace, pod))["data"]["tuned.conf"]
         level = re.search(r"gzip_comp_level (\d+);", body)
         match command:

@@ -128,6 +128,11 @@ class ApiServer:
             place, _ = placed(path)
             return self.store.shown(place, self.store.state.records[place])
 
+    def has(self, path: str) -> bool:
+        """Whether an object is there, past HTTP and not recorded."""
+        with self.changed:
+            return placed(path)[0] in self.store.state.records
+
     def snapshot(self) -> State:
         """Everything as it is now."""
         with self.changed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from adapters.actuators.kubernetes.api import Api, Json, Ran
+from adapters.actuators.kubernetes.api import Absent, Api, Json, Ran
 from adapters.actuators.kubernetes.workload import wait
 from domain.errors import Rejected, Transient
 from domain.target import Workload
@@ -88,7 +88,10 @@ class PodNginx:
         return found
 
     def _run(self, *command: str) -> Ran:
-        ran = self._api.run(self._namespace, self._pod, self._container, list(command))
+        try:
+            ran = self._api.run(self._namespace, self._pod, self._container, list(command))
+        except Absent as error:
+            raise Transient(f"pod {self._pod} went meanwhile") from error
         if ran.code in (126, 127):
             raise Transient(f"{command[0]} cannot be run in pod {self._pod}: {_last(ran.out)}")
         return ran

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
 
-from adapters.actuators.kubernetes.api import Api, Json, Outdated, path
+from adapters.actuators.kubernetes.api import Absent, Api, Json, Outdated, path
 from adapters.actuators.kubernetes.manifest import container_of
 from adapters.actuators.kubernetes.quantity import same
 from adapters.actuators.kubernetes.workload import NOT_THERE, TRIES, wait
@@ -112,8 +111,12 @@ class Pods:
             if now is None or now["metadata"]["uid"] != uid:
                 raise Transient(f"pod {name} is gone, or was made anew meanwhile")
             may()
-            with contextlib.suppress(Outdated):
+            try:
                 return write(self.path(name), now["metadata"]["resourceVersion"])
+            except Outdated:
+                continue
+            except Absent as error:
+                raise Transient(f"pod {name} went meanwhile") from error
         raise Transient(f"pod {name} changes too often to be written to")
 
     def resize(self, pod: Json, resources: Json, may: Callable[[], object]) -> Json:
