@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
 
 from tests.journeys.pod_stories import (
+    FEW,
     STORIES,
     Death,
     as_it_says,
@@ -19,6 +21,7 @@ from tests.journeys.pod_stories import (
     until_reaped,
 )
 from tests.journeys.pods import BEFORE, WINNER, PodWorld
+from tests.kubernetes_api import Died
 
 NAMES = sorted(STORIES)
 
@@ -80,3 +83,27 @@ def test_a_ledger_that_lost_its_last_records_leaves_nothing_behind(lost: int) ->
         from_each(world, deaths(world, "kept", seed=lost)[lost % 3 :: 3], on)
         assert seen >= {"kept", "restored"}
         assert in_template(world) in (BEFORE, WINNER)
+
+
+def test_a_watchdog_that_dies_half_way_and_a_worker_that_comes_back() -> None:
+    """The watchdog is on its way back from the kept template and dies before or after a call; then a worker comes
+    first, or another watchdog: what the run's end says is so."""
+    with told("kept") as world:
+        left = [each for each in deaths(world, "kept") if "template" in each.kind and "after" in each.kind]
+        assert left
+        for first in ("worker", "watchdog"):
+            for call in range(1, 200):
+                world.back(left[0].photo)
+                world.clock.time += FEW.patience + 60.0
+                api = world.cluster.api
+                api.die_at, api.after = api.count + (call + 1) // 2, call % 2 == 0
+                with contextlib.suppress(Died):
+                    next(iter(world.cluster.arms().values())).reap(world.clock.time)
+                if api.count < api.die_at:
+                    break
+                if first == "watchdog":
+                    until_reaped(world)
+                    assert in_template(world) == BEFORE
+                world.go()
+                as_it_says(world)
+            assert call > 40

@@ -82,10 +82,10 @@ class FakeApi(Api):
             told = answered(server, call)
             if told is None:
                 raise ConnectionError("the connection was closed")
-        self.noticed(call, True)
         status, found = told
         if not 200 <= status <= 299:
             raise _error(method, path, status, found if isinstance(found, str) else json.dumps(found))
+        self.noticed(call, True)
         assert isinstance(found, dict)
         return found
 

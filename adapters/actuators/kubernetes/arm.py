@@ -72,7 +72,7 @@ class PodArm:
             settings=seen.settings,
             generation=generation,
             protected=sight.before.run if sight.before is not None else "",
-            reaped=sight.before is not None and sight.before.back,
+            reaped=sight.before is not None and sight.before.reaped,
         )
 
     def protect(self, run: str, deadline: float, expected: str | None = None) -> None:

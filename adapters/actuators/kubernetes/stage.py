@@ -85,7 +85,7 @@ class Cluster:
         sight = self._place.look()
         if sight.before is None or sight.before.run != run:
             return
-        self._back.retire(sight)
+        self._back.finish(sight)
         self._story.tell(sight.owner, "ArmsRetired", "the arms are gone", run)
 
     # --- inside ------------------------------------------------------------------------------------------------------

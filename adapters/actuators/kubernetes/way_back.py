@@ -43,6 +43,13 @@ class WayBack:
         self._scaling.back(before)
         self.retire(sight)
 
+    def finish(self, sight: Sight) -> None:
+        """The end of a run: the arms leave; and whoever comes first carries through what the watchdog began."""
+        if sight.known and sight.before is not None and sight.before.reaped and not sight.before.back:
+            self.take(sight)
+        else:
+            self.retire(sight)
+
     def retire(self, sight: Sight) -> None:
         """What the arms replaced serves again; then they leave. The template stays as it is."""
         if sight.before is not None and sight.before.replaced:
