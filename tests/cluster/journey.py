@@ -20,8 +20,8 @@ from tests.cluster.cluster import Cluster, until
 Json = dict[str, Any]
 CHART = Path(__file__).parents[2] / "helm" / "trimtab"
 TOKEN = "0123456789abcdef-journey"
-CALM, BUSY = 6.0, 60.0  # requests a second, of all pods together
-SLOW = 0.04  # seconds; the alert's limit for the p95
+CALM, BUSY = 5.0, 42.0  # requests a second, of all pods together
+SLOW = 0.06  # seconds; the alert's limit for the p95
 
 _PAGE = """
 import random
@@ -29,7 +29,7 @@ random.seed(1)
 letters = "abcdefghijklmnopqrstuvwxyz"
 words = ["".join(random.choice(letters) for _ in range(random.randint(3, 9))) for _ in range(2000)]
 with open("/srv/page.html", "w") as file:
-    file.write("<html><body>" + " ".join(random.choice(words) for _ in range(18000)) + "</body></html>")
+    file.write("<html><body>" + " ".join(random.choice(words) for _ in range(45000)) + "</body></html>")
 """
 _NGINX = """
 worker_processes 1;
@@ -61,12 +61,12 @@ def shop(replicas: int = 4) -> list[Json]:
         "command": ["sh", "-c", "python3 /etc/trimtab/page.py && exec nginx -c /etc/trimtab/nginx.conf"],
         "ports": [{"containerPort": 8080}],
         "readinessProbe": {"httpGet": {"path": "/who", "port": 8080}, "periodSeconds": 1},
-        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "2"]}}},
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "3"]}}},
         "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"cpu": "150m", "memory": "96Mi"}},
         "volumeMounts": [{"name": "config", "mountPath": "/etc/trimtab"}, {"name": "srv", "mountPath": "/srv"}],
     }
     volumes = [{"name": "config", "configMap": {"name": "shop-nginx"}}, {"name": "srv", "emptyDir": {}}]
-    pod = {"terminationGracePeriodSeconds": 5, "containers": [container], "volumes": volumes}
+    pod = {"terminationGracePeriodSeconds": 6, "containers": [container], "volumes": volumes}
     return [
         _config_map("shop-nginx", {"nginx.conf": _NGINX, "tuned.conf": TUNED, "page.py": _PAGE}),
         {

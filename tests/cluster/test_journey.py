@@ -64,17 +64,21 @@ class World:
             return list(journey.read_json(f"http://127.0.0.1:{port}/api/v2/alerts?active=true"))
 
     def trimtab(self, *arguments: str) -> Any:
-        """The command on this machine, over port-forwards to the release's Redis."""
+        """What a command answers, as JSON."""
+        return json.loads(self._run(*arguments, "-o", "json"))
+
+    def _run(self, *arguments: str) -> str:
+        """The command on this machine, over a port-forward to the release's Redis."""
         with journey.forwarded(self.cluster, self.release, "svc/trimtab-redis", 6379) as port:
             policy = journey.values(self.namespace)["config"]
             policy["redis"]["url"] = f"redis://127.0.0.1:{port}/0"
             policy["server"].pop("tokens_file")
             file = self.directory / "trimtab.yaml"
             file.write_text(yaml.safe_dump(policy))
-            command = [sys.executable, "-m", "console", "--policy", str(file), *arguments, "-o", "json"]
+            command = [sys.executable, "-m", "console", "--policy", str(file), *arguments]
             ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
             assert ran.returncode == 0, ran.stderr
-            return json.loads(ran.stdout)
+            return ran.stdout
 
     def runs(self) -> list[Json]:
         return list(self.trimtab("runs", "list"))
@@ -134,6 +138,14 @@ class World:
         before = json.loads(self.before() or '{"back": true}')
         return not self.arms() and self.deployment()["spec"]["replicas"] == 4 and bool(before["back"])
 
+    def tell(self) -> None:
+        """Figures and the story of the runs, for whoever reads the log."""
+        for name, seconds in self.figures.items():
+            print(f"figure: {name}: {seconds:.0f} s")
+        with contextlib.suppress(AssertionError):
+            for each in self.runs():
+                print(self._run("runs", "watch", str(each["run"])))
+
     def uninstall(self) -> None:
         began = time.monotonic()
         self.cluster.helm("uninstall", self.release, "-n", self.release, "--wait", "--timeout", "4m")
@@ -153,8 +165,7 @@ def world(cluster: Cluster, namespace: str, tmp_path: Path, held: None) -> Itera
         cluster.kubectl("-n", namespace, "rollout", "status", "deployment/shop", "--timeout=120s")
         yield made
     finally:
-        for name, seconds in made.figures.items():
-            print(f"figure: {name}: {seconds:.0f} s")
+        made.tell()
         if cluster.helm("list", "-q", "-n", release, check=False).strip():
             cluster.helm("uninstall", release, "-n", release, "--no-hooks", check=False)
         cluster.kubectl("delete", "namespace", release, "--wait=true", check=False)
