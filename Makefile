@@ -44,10 +44,10 @@ cluster-programs:
 	@tests/cluster/schemas.sh
 
 test-cluster: $(VENV)/.dev
-	@tests/cluster/with-cluster.sh $(CLUSTER) $(BIN)/python -m pytest tests/cluster -m "cluster and not slow_cluster" $(ARGS)
+	@tests/cluster/with-cluster.sh $(CLUSTER) $(BIN)/python -m pytest tests/cluster tests/helm tests/kubernetes_api -m "cluster and not slow_cluster" $(ARGS)
 
 test-cluster-all: $(VENV)/.dev
-	@tests/cluster/with-cluster.sh $(CLUSTER) $(BIN)/python -m pytest tests/cluster -m cluster $(ARGS)
+	@tests/cluster/with-cluster.sh $(CLUSTER) $(BIN)/python -m pytest tests/cluster tests/helm tests/kubernetes_api -m cluster $(ARGS)
 
 # Every package is installed by its hash; the project itself is linked, so that `git pull` is an upgrade.
 $(VENV)/.ready: requirements/worker.txt pyproject.toml

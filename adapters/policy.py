@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import types
@@ -237,3 +238,7 @@ def _untitled(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _untitled(each) for key, each in node.items() if not (key == "title" and isinstance(each, str))}
     return [_untitled(each) for each in node] if isinstance(node, list) else node
+
+
+if __name__ == "__main__":  # python -m adapters.policy > docs/policy.schema.json
+    print(json.dumps(schema(), indent=1, sort_keys=True))
