@@ -11,7 +11,8 @@ from random import Random
 import pytest
 
 from domain.errors import TrimtabError
-from tests.journeys.pod_stories import STORIES, as_it_says, in_template, part_of, phase, told, writes
+from domain.events import Applied
+from tests.journeys.pod_stories import STORIES, as_it_says, closed, in_template, part_of, phase, told, writes
 from tests.journeys.pods import Photo, PodWorld
 from tests.kubernetes_api.server import Call
 from workers.advance import advance
@@ -35,14 +36,14 @@ class Frozen:
         self._world, self._left = world, number
         self._stopped, self._thawed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work)
-        self._ports = world.ports()
+        self._run, self._ports = world.run, world.ports()
         world.cluster.api.noticed = self._notice
         self._thread.start()
 
     def _work(self) -> None:
         try:
             with contextlib.suppress(TrimtabError):
-                advance(self._world.run, self._ports)
+                advance(self._run, self._ports)
         finally:
             self._stopped.set()
 
@@ -108,9 +109,9 @@ def frozen(world: PodWorld, moment: Moment) -> Iterator[Frozen]:
 
 
 def ours(world: PodWorld) -> set[str]:
-    """Names of what belongs to arms."""
+    """What belongs to arms."""
     records = world.cluster.server.store.state.records
-    return {place.name for place in records if place.name in ("shop-trimtab-a", "shop-trimtab-b")}
+    return {f"{place.plural}/{place.name}" for place in records} & set(ARMS)
 
 
 @pytest.mark.parametrize("name", ["kept", "stuck"])
@@ -132,15 +133,16 @@ def test_a_worker_that_thaws_after_its_run_is_over_changes_nothing(name: str, st
                     before, records = in_template(world), world.records()
                     worker.thaws()
                 if ours(world):
-                    orphans.add(moment.kind[:3])
+                    made = moment.kind[2].partition("/default/")[2]
+                    assert ours(world) == {made}
+                    orphans.add(made)
                     world.reap()
                 assert world.records() == records
                 assert in_template(world) == before
                 as_it_says(world)
             except Exception as failure:
                 raise AssertionError(f"frozen at {' '.join(moment.kind)}: {failure!r}") from failure
-        made = {("PATCH", f"/api/v1/namespaces/default/{each}") for each in ARMS}
-        assert {each[1:] for each in orphans} == (made if name == "kept" else set())
+        assert orphans == (set(ARMS) if name == "kept" else set())
 
 
 ARMS = [f"{plural}/shop-trimtab-{label}" for plural in ("pods", "configmaps") for label in "ab"]
@@ -167,3 +169,33 @@ def test_a_worker_that_thaws_while_its_run_goes_on_changes_no_arm() -> None:
             assert {label: arm.read().version for label, arm in world.arms.items()} == versions, moment.kind
             world.go()
             as_it_says(world)
+
+
+def test_a_worker_that_thaws_in_the_next_run_changes_no_arm_of_it() -> None:
+    """Its run was stopped while it was frozen, and the next run has arms of the same names by now."""
+    with told("kept") as world:
+        for moment in moments(world):
+            if "/shop-trimtab-" not in moment.kind[2]:
+                continue
+            world.run = "shop-1"
+            with frozen(world, moment) as worker:
+                world.ledger.hear(world.run, {"kind": "stop", "text": "enough"}, world.clock.time)
+                world.go()
+                world.run = "shop-2"
+                world.open()
+                world.go(until=lambda: any(isinstance(event, Applied) for event in world.events()))
+                before = shown(world)
+                worker.thaws()
+            assert shown(world) == before, moment.kind
+        world.go()
+        assert closed(world) == "kept"
+        as_it_says(world)
+
+
+def shown(world: PodWorld) -> list[object]:
+    """The arms and their files, their status aside."""
+    found = [world.cluster.server.get(f"/api/v1/namespaces/default/{each}") for each in ARMS]
+    return [
+        [each["metadata"].get("annotations"), each["metadata"]["uid"], each.get("spec"), each.get("data")]
+        for each in found
+    ]
