@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -42,9 +42,14 @@ class Prometheus(Protocol):
     def label_values(self, query: str, label: str, at: float) -> tuple[str, ...]: ...
 
 
-def check_target(target: Target, prometheus: Prometheus, arms: Mapping[str, Actuator], now: float) -> Iterator[Check]:
-    """All checks of one target, in the order in which one would look. `now` is this machine's clock (Unix seconds)."""
+def check_target(
+    target: Target, prometheus: Prometheus, arms: Mapping[str, Actuator], now: float, reverted: Sequence[str] = ()
+) -> Iterator[Check]:
+    """All checks of one target, in the order in which one would look. `now` is this machine's clock (Unix seconds);
+    `reverted` are kept values that somebody took back, in words."""
     yield from _arms(arms)
+    for words in reverted:
+        yield Check("warning", "kept values", words, "talk to them, or change it there; the next run starts from it")
     theirs = prometheus.now()
     if theirs is None:
         yield Check("fail", "Prometheus", "does not answer", "check prometheus.url of the policy")

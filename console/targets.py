@@ -71,7 +71,7 @@ def check(
     rows: list[Json] = []
     for target in chosen:
         arms = session.actuators(target)
-        for found in check_target(target, session.prometheus, arms, session.clock.now()):
+        for found in check_target(target, session.prometheus, arms, session.clock.now(), session.reverted(target)):
             rows.append({"target": target.name, **to_json(found)})
     listing(rows, CHECK_COLUMNS, form)
     failed = [row for row in rows if row["level"] == "fail"]

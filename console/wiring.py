@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.clock import SystemClock
-from domain.errors import Misconfigured
+from domain.errors import Misconfigured, TrimtabError
 from domain.ports import Actuator, Clock, Ledger, Stage
 from domain.target import Target
 
@@ -85,6 +85,15 @@ class Session:
         from adapters.actuators.registry import reap
 
         return list(reap(target, self.clock.now(), force=force))
+
+    def reverted(self, target: Target) -> Sequence[str]:
+        """Kept values that somebody took back, in words; none where the workload cannot be read: its arms tell that."""
+        from adapters.actuators.registry import reverted
+
+        try:
+            return reverted(target)
+        except TrimtabError:
+            return ()
 
     def _policy_path(self) -> Path:
         path = self.path or Path(os.environ.get("TRIMTAB_POLICY", "") or DEFAULT_POLICY)

@@ -172,6 +172,17 @@ def reap(target: Target, now: float, *, force: bool = False) -> list[str]:
     return told
 
 
+def reverted(target: Target) -> tuple[str, ...]:
+    """Values that runs left in a target's workload and somebody took back since, in words. Raises Transient,
+    Misconfigured."""
+    if target.workload is None:
+        return ()
+    from adapters.actuators.kubernetes.reverted import reverts
+
+    place, _ = _place(target)
+    return tuple(each.words for each in reverts(place.look(), target.workload))
+
+
 def _pod_arms(target: Target) -> dict[str, PodArm]:
     from adapters.actuators.kubernetes.arm import PodArm
 

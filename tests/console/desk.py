@@ -38,6 +38,7 @@ class Desk(Session):
         self.arms = {label: MemoryArm(factory.target().space, factory.BEFORE) for label in ("a", "b")}
         self.meanwhile: Callable[[], None] = lambda: None
         self.reaped: dict[str, list[str]] = {}
+        self.taken_back: tuple[str, ...] = ()
 
     def _wait(self, seconds: float) -> None:
         self.hand.at += seconds
@@ -56,6 +57,9 @@ class Desk(Session):
 
     def reap(self, target: Target, *, force: bool = False) -> list[str]:
         return self.reaped.get(target.name, [])
+
+    def reverted(self, target: Target) -> tuple[str, ...]:
+        return self.taken_back
 
     def store(self, journal: factory.Journalist, *, keep_open: bool = False) -> str:
         """Put a whole journal into the ledger; with `keep_open` without its last record."""

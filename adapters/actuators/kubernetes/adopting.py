@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adapters.actuators.kubernetes.api import Json
-from adapters.actuators.kubernetes.autoscalers import lower, vertical
+from adapters.actuators.kubernetes.autoscalers import lower
 from adapters.actuators.kubernetes.config import Config
 from adapters.actuators.kubernetes.fields import spec_before
 from adapters.actuators.kubernetes.owning import owned, proposal
 from adapters.actuators.kubernetes.record import Before
-from adapters.actuators.kubernetes.scaling import Scaling
+from adapters.actuators.kubernetes.scaling import Scaling, moving
 from adapters.actuators.kubernetes.shape import Shape
 from adapters.actuators.kubernetes.story import Story
 from adapters.actuators.kubernetes.survey import Around, around
@@ -45,12 +45,15 @@ class Adopting:
         seen = around(self._place.api, self._workload)
         original = spec_before(sight, before, self._workload, self._config)
         was = self._shape.settings(original, self._config.body(before.config_map))
-        vpa = vertical(seen.vpas, self._workload.kind, self._workload.name, self._workload.container)
-        advised = {**vpa, **owned(sight, self._workload, self._shape, self._config)}
+        advised = {**seen.vertical(sight, self._workload), **owned(sight, self._workload, self._shape, self._config)}
         held = [name for name in settings if name in advised and not same(settings[name], was[name])]
-        scalers = seen.scalers(self._workload)
+        scalers = seen.scalers(sight, self._workload)
         wanted = self._shape.spec(original, settings)
         moved = self._scaling.moves(seen.hpas, scalers, original, wanted, before)
+        for scaler in scalers:
+            if scaler.held and scaler.name in moved:
+                moves = moving(scaler, original, self._workload, settings)
+                held += [name for name in moves if name not in held and not same(settings[name], was[name])]
         first = [name for name in moved if lower(moved[name], seen.metrics(name))]
         return Plan(tuple(held), moved, tuple(first), original, seen)
 
@@ -71,4 +74,6 @@ class Adopting:
         return self._move(sight, plan, {name: each for name, each in plan.moved.items() if name not in plan.first})
 
     def _move(self, sight: Sight, plan: Plan, moved: dict[str, list[Json]]) -> Sight:
-        return self._scaling.write(sight, plan.seen.hpas, plan.seen.scalers(self._workload), moved, plan.original)
+        return self._scaling.write(
+            sight, plan.seen.hpas, plan.seen.scalers(sight, self._workload), moved, plan.original
+        )

@@ -365,6 +365,7 @@ class PodArm:
             variables={name: variables.get(name) for name in sorted(self._shape.names)},
             config_map=named,
             config_digest=digest_of(self._config.body(named)) if named else "",
+            kept=sight.kept,
         )
 
 

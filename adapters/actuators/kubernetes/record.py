@@ -17,6 +17,7 @@ from domain.codec import from_json, to_json
 from domain.errors import Misconfigured
 
 STATE, BEFORE, KEPT, SET_ASIDE = (f"{DOMAIN}/{name}" for name in ("state", "before", "kept", "conflict"))
+REVERTED = f"{DOMAIN}/reverted"  # kept values that somebody took back, as the watchdog told them
 MOST_DIGESTS = 40
 T = TypeVar("T")
 
@@ -37,13 +38,27 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Settings that a run left in the template, so that what reads a rounded text knows the exact value.
+
+    `fields` are the texts that were changed for them, as they were and as they were left (None: there was none), by
+    `requests.cpu`, `limits.memory`, `env.NAME`, and `volume.NAME` for the ConfigMap that a volume shows."""
+
+    run: str
+    at: float
+    settings: Mapping[str, bool | int | float | str]
+    fields: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Before:
     """The way back: what the run may touch, as it was. `resources` are those of the tuned container, `variables` the
     values of its environment by name (None: there was none), `config_map` the one that the template names and
     `config_digest` that of its content. Arms stand in for `replaced` replicas, and end by themselves some time after
     `until`. `reaped` says that the watchdog restores it, `back` that it is done. Times are Unix seconds.
 
-    `autoscalers` holds the metrics of each HPA that was moved: as they were, and as we wrote them.
+    `autoscalers` holds the metrics of each HPA that was moved: as they were, and as we wrote them. `kept` is what an
+    earlier run had left.
     Of a StatefulSet, `strategy` and `partition` say how its pods were updated, `ordinal` which of them is the arm."""
 
     run: str
@@ -61,15 +76,7 @@ class Before:
     partition: int = 0
     ordinal: int = -1
     autoscalers: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Settings that a run left in the template, so that what reads a rounded text knows the exact value."""
-
-    run: str
-    at: float
-    settings: Mapping[str, bool | int | float | str]
+    kept: Kept | None = None
 
 
 def state_of(owner: Json) -> State:

@@ -4,19 +4,20 @@ of replicas at one load stays what it was."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from adapters.actuators.kubernetes.api import Api, Json, Outdated, path
-from adapters.actuators.kubernetes.autoscalers import DRIFT, Autoscaler, ScalePoint, moved_metrics, moved_target
+from adapters.actuators.kubernetes.autoscalers import DRIFT, Autoscaler, ScalePoint, lower, moved_metrics, moved_target
 from adapters.actuators.kubernetes.demand import containers, pod_sum, tuned
 from adapters.actuators.kubernetes.manifest import DOMAIN
 from adapters.actuators.kubernetes.quantity import value_of
 from adapters.actuators.kubernetes.record import BEFORE, Before, text
-from adapters.actuators.kubernetes.workload import Place, Sight
-from domain.errors import Conflict, Rejected, Stale
+from adapters.actuators.kubernetes.workload import TRIES, Place, Sight
+from domain.errors import Conflict, Rejected, Transient
 from domain.target import Workload
 
+COARSE = 0.5 / DRIFT  # per cent; a lower target may be off by more, as it is a whole number
 POINTS = f"{DOMAIN}/scale-points"  # on the HPA: request x target of each metric, as people had set it
 
 
@@ -62,7 +63,8 @@ class Scaling:
         moved: Mapping[str, list[Json]],
         old: Json,
     ) -> Sight:
-        """Write moved metrics; what they were is told on the workload before. Raises Stale, Conflict."""
+        """Write moved metrics; what they were is told on the workload before. Raises Transient where somebody moved
+        them meanwhile: they are reckoned again then; Stale, Conflict."""
         by_name = {each["metadata"]["name"]: each for each in hpas}
         for scaler in found:
             if scaler.name not in moved:
@@ -76,29 +78,74 @@ class Scaling:
                 for point in scaler.points
                 if (request := _request(old, self._workload, point)) is not None
             }
-            metadata = {
-                "resourceVersion": hpa["metadata"]["resourceVersion"],
-                "annotations": {POINTS: json.dumps(points, sort_keys=True)},
-            }
-            self._patch(scaler.name, {"metadata": metadata, "spec": {"metrics": moved[scaler.name]}})
+            notes = {POINTS: json.dumps(points, sort_keys=True)}
+            if not self._set(scaler.name, hpa["spec"]["metrics"], moved[scaler.name], notes):
+                raise Transient(f"the metrics of HPA {scaler.name} were changed meanwhile")
         return sight
 
     def _tell(self, sight: Sight, metrics: Mapping[str, list[list[Json]]]) -> Sight:
         return self._place.annotate(sight, lambda now: {BEFORE: text(_told(now, metrics))})
 
-    def back(self, before: Before) -> None:
-        """Metrics that are still as we wrote them get what they had before; what somebody changed since is theirs."""
+    def back(self, before: Before, *, falling: bool = False) -> None:
+        """Metrics that are still as we wrote them get what they had before; what somebody changed since is theirs. With
+        `falling` only where a target falls by that: those go before the request grows again."""
         for name, (original, ours) in before.autoscalers.items():
-            hpa = self._api.get(path("HorizontalPodAutoscaler", self._workload.namespace, name))
-            if hpa is not None and hpa["spec"].get("metrics") == ours:
-                version = hpa["metadata"]["resourceVersion"]
-                self._patch(name, {"metadata": {"resourceVersion": version}, "spec": {"metrics": original}})
+            if not falling or lower(original, ours):
+                self._set(name, ours, original, {})
 
-    def _patch(self, name: str, body: Json) -> None:
-        try:
-            self._api.merge(path("HorizontalPodAutoscaler", self._workload.namespace, name), body)
-        except Outdated as error:
-            raise Stale(f"HPA {name} was changed meanwhile") from error
+    def _set(self, name: str, was: list[Json], metrics: list[Json], notes: Mapping[str, str]) -> bool:
+        """Write metrics where they are as they `was`, however often the HPA's status moves on; False where they are
+        not, or the HPA is gone."""
+        place = path("HorizontalPodAutoscaler", self._workload.namespace, name)
+        for _ in range(TRIES):
+            hpa = self._api.get(place)
+            if hpa is None or hpa["spec"].get("metrics") != was:
+                return False
+            metadata = {"resourceVersion": hpa["metadata"]["resourceVersion"], "annotations": dict(notes)}
+            try:
+                self._api.merge(place, {"metadata": metadata, "spec": {"metrics": metrics}})
+                return True
+            except Outdated:
+                continue
+        raise Transient(f"HPA {name} changes too often to be written to")
+
+
+def moving(scaler: Autoscaler, spec: Json, workload: Workload, names: Collection[str]) -> dict[str, ScalePoint]:
+    """Those of the parameters that move a request which the HPA counts from: the request itself, and a limit where the
+    request is the same and not searched for itself."""
+    container = tuned(containers(spec, ()), workload.container)
+    found: dict[str, ScalePoint] = {}
+    for point in scaler.points:
+        request, limit = (container.resources[which].get(point.resource) for which in ("requests", "limits"))
+        if point.parameter in names:
+            found[point.parameter] = point
+        elif request is not None and request == limit and f"k8s.{point.resource}_limit" in names:
+            found[f"k8s.{point.resource}_limit"] = point
+    return found
+
+
+def ceilings(
+    found: Sequence[Autoscaler], hpas: Sequence[Json], spec: Json, workload: Workload, names: Collection[str]
+) -> dict[str, tuple[float, str]]:
+    """Up to where parameters may grow (in cores or bytes), so that a whole per cent keeps each scale point, and why."""
+    by_name = {each["metadata"]["name"]: each for each in hpas}
+    all_ = containers(spec, ())
+    own = tuned(all_, workload.container).resources["requests"]
+    highest: dict[str, tuple[float, str]] = {}
+    for scaler in found:
+        for name, point in moving(scaler, spec, workload, names).items():
+            request, of_it = _request(spec, workload, point), own.get(point.resource)
+            if request is None or of_it is None:
+                continue
+            others = request - value_of(point.resource, of_it)
+            most = _original(_points(by_name[scaler.name]), point, request) / COARSE - others
+            why = (
+                f"HPA {scaler.name} scales at {point.target} % of the request: with more, no whole per cent keeps that "
+                f"point within {DRIFT:.0%}"
+            )
+            if name not in highest or most < highest[name][0]:
+                highest[name] = most, why
+    return highest
 
 
 def _request(spec: Json, workload: Workload, point: ScalePoint) -> float | None:
@@ -131,6 +178,4 @@ def _original(known: Mapping[str, float], point: ScalePoint, request: float) -> 
 def _told(sight: Sight, metrics: Mapping[str, list[list[Json]]]) -> Before:
     if sight.before is None:
         raise Conflict("the before-image was removed meanwhile")
-    # The first image of an HPA is the one that counts.
-    kept = {name: [sight.before.autoscalers.get(name, pair)[0], pair[1]] for name, pair in metrics.items()}
-    return replace(sight.before, autoscalers={**sight.before.autoscalers, **kept})
+    return replace(sight.before, autoscalers={**sight.before.autoscalers, **metrics})

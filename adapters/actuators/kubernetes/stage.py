@@ -13,7 +13,8 @@ from adapters.actuators.kubernetes.autoscalers import waits
 from adapters.actuators.kubernetes.config import Config
 from adapters.actuators.kubernetes.fields import fields_with
 from adapters.actuators.kubernetes.manifest import arm_labels
-from adapters.actuators.kubernetes.record import BEFORE, KEPT, Before, Kept, text
+from adapters.actuators.kubernetes.record import BEFORE, KEPT, Before, text
+from adapters.actuators.kubernetes.reverted import kept_in
 from adapters.actuators.kubernetes.shape import Shape
 from adapters.actuators.kubernetes.story import Story
 from adapters.actuators.kubernetes.survey import Survey, around, replaces
@@ -75,7 +76,7 @@ class Cluster:
             self._place.set_template(sight, fields_of(sight, before, self._place), force=True)
             raise
         sight = self._adopting.after_rollout(self._ours(self._place.look(), stamp), plan)
-        kept = Kept(stamp.run, time.time(), dict(settings))
+        kept = kept_in(sight, before, settings, time.time(), self._workload, self._config.named(sight.owner))
         sight = self._place.annotate(sight, lambda now: {KEPT: text(kept)})
         words = ", ".join(f"{name}={value}" for name, value in settings.items())
         self._story.tell(sight.owner, "Kept", words, stamp.run)

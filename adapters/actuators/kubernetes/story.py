@@ -11,7 +11,9 @@ from adapters.actuators.kubernetes.api import Api, Json, path
 from domain.errors import TrimtabError
 from domain.target import Workload
 
-Reason = Literal["TuningStarted", "CandidateApplied", "Kept", "Proposed", "RolledBack", "ArmsRetired", "Conflict"]
+Reason = Literal[
+    "TuningStarted", "CandidateApplied", "Kept", "Proposed", "RolledBack", "ArmsRetired", "Conflict", "Reverted"
+]
 MOST = 1000  # characters; the API server refuses longer notes
 
 
@@ -40,7 +42,7 @@ class Story:
             },
             "reason": reason,
             "message": f"{words} (run {run})"[:MOST],
-            "type": "Warning" if reason == "Conflict" else "Normal",
+            "type": "Warning" if reason in ("Conflict", "Reverted") else "Normal",
             "source": {"component": "trimtab"},
             "firstTimestamp": now,
             "lastTimestamp": now,

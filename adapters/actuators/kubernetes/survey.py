@@ -11,7 +11,9 @@ from adapters.actuators.kubernetes.autoscalers import Autoscaler, autoscalers, b
 from adapters.actuators.kubernetes.config import Config
 from adapters.actuators.kubernetes.manifest import arm_labels, refusals, template
 from adapters.actuators.kubernetes.owning import owned
+from adapters.actuators.kubernetes.reverted import reverts
 from adapters.actuators.kubernetes.room import NAMES, room, steps, surge_of
+from adapters.actuators.kubernetes.scaling import ceilings, moving
 from adapters.actuators.kubernetes.shape import Shape
 from adapters.actuators.kubernetes.workload import Place, Sight, tuned
 from domain.allowance import Allowance, Bound
@@ -33,9 +35,14 @@ class Around:
     ranges: Sequence[Json] = ()
     nodes: Sequence[Json] = ()
 
-    def scalers(self, workload: Workload) -> tuple[Autoscaler, ...]:
+    def scalers(self, sight: Sight, workload: Workload) -> tuple[Autoscaler, ...]:
         """The HPAs of this workload."""
-        return autoscalers(self.hpas, workload.kind, workload.name, workload.container, workload.take_over)
+        container = str(tuned(sight, workload)["name"])
+        return autoscalers(self.hpas, workload.kind, workload.name, container, workload.take_over)
+
+    def vertical(self, sight: Sight, workload: Workload) -> dict[str, str]:
+        """The parameters that a VPA of this workload sets, and why."""
+        return vertical(self.vpas, workload.kind, workload.name, str(tuned(sight, workload)["name"]))
 
     def metrics(self, scaler: str) -> list[Json]:
         """The metrics of an HPA, by its name."""
@@ -94,15 +101,28 @@ class Survey:
             names = ", ".join(tied)
             follows = "follow the others here, so that the pod keeps its class of service"
             return Allowance(refusal=f"{names} {follows}; leave them out of the parameters")
-        scalers = seen.scalers(self._workload)
+        scalers = seen.scalers(sight, self._workload)
         labels = arm_labels(self._place.service())
         crowd = [crowded(each, sight.owner["spec"]["selector"], labels, arms, sight.replicas) for each in scalers]
         if cloned and any(crowd):
             return Allowance(refusal="; ".join(each for each in crowd if each))
-        held = {name: why for each in scalers for name, why in each.frozen.items()}
-        vpa = vertical(seen.vpas, self._workload.kind, self._workload.name, self._workload.container)
+        spec = template(sight.owner)["spec"]
+        held = {
+            name: each.frozen[point.parameter]
+            for each in scalers
+            if each.held
+            for name, point in moving(each, spec, self._workload, searched).items()
+        }
+        vpa = seen.vertical(sight, self._workload)
         advised = {**vpa, **owned(sight, self._workload, self._shape, Config(self._place.api, self._workload))}
         bounds = {name: Bound(each.low, each.high, "; ".join(each.reasons)) for name, each in allowed.bounds.items()}
+        for name, (most, why) in ceilings(scalers, seen.hpas, spec, self._workload, searched).items():
+            if name in bounds and most < bounds[name].low:
+                held.setdefault(name, why)
+            elif name in bounds and most < bounds[name].high:
+                bounds[name] = Bound(
+                    bounds[name].low, most, "; ".join(each for each in (bounds[name].reason, why) if each)
+                )
         return Allowance(
             bounds={name: each for name, each in bounds.items() if each.reason},
             frozen=_searched({**allowed.frozen, **held}, searched),
@@ -110,7 +130,13 @@ class Survey:
             share=1 / (sight.replicas + (arms if on_top else 0)),
             on_top=on_top,
             constraints=allowed.constraints,
-            notes=(*allowed.told, *seen.told, *budgets(seen.budgets, labels), *(() if cloned else order_of(sight))),
+            notes=(
+                *allowed.told,
+                *seen.told,
+                *budgets(seen.budgets, labels),
+                *(() if cloned else order_of(sight)),
+                *(each.words for each in reverts(sight, self._workload)),
+            ),
         )
 
     def _secrets(self, sight: Sight) -> list[str]:

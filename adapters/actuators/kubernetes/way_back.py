@@ -12,7 +12,8 @@ from adapters.actuators.kubernetes.api import Json
 from adapters.actuators.kubernetes.config import Config
 from adapters.actuators.kubernetes.manifest import arm_name, config_volumes, container_of, template
 from adapters.actuators.kubernetes.pods import Pods
-from adapters.actuators.kubernetes.record import BEFORE, SET_ASIDE, STATE, Before, State, text
+from adapters.actuators.kubernetes.record import BEFORE, KEPT, SET_ASIDE, STATE, Before, State, text
+from adapters.actuators.kubernetes.reverted import Reverts
 from adapters.actuators.kubernetes.scaling import Scaling
 from adapters.actuators.kubernetes.story import Story
 from adapters.actuators.kubernetes.workload import Place, Sight, wait
@@ -29,6 +30,7 @@ class WayBack:
         self._place, self._labels = place, labels
         self._pods, self._config = Pods(place.api, place.workload), Config(place.api, place.workload)
         self._story, self._scaling = Story(place.api, place.workload), Scaling(place)
+        self._reverts = Reverts(place, self._story)
 
     def take(self, sight: Sight, *, force: bool = False) -> None:
         """The before-image is in force again and the arms are gone. Raises Conflict if the template is neither the
@@ -38,10 +40,14 @@ class WayBack:
             raise Conflict(f"there is no before-image on {self._place.workload.name}")
         if not sight.known and not force:
             raise Conflict(f"{self._place.workload.kind} {self._place.workload.name} was changed by somebody else")
+        self._scaling.back(before, falling=True)
         if sight.print != before.original:
             sight = self._place.set_template(sight, fields_of(sight, before, self._place), force=True)
-        self._scaling.back(before)
+        if sight.kept is not None and sight.kept.run == before.run and sight.kept != before.kept:
+            note = text(before.kept) if before.kept is not None else None
+            sight = self._place.annotate(sight, lambda now: {KEPT: note})
         self.retire(sight)
+        self._scaling.back(before)
 
     def finish(self, sight: Sight) -> None:
         """The end of a run: the arms leave; and whoever comes first carries through what the watchdog began."""
@@ -76,12 +82,14 @@ class WayBack:
         return gone
 
     def reap(self, now: float, *, force: bool = False) -> str | None:
-        """The watchdog's look: take the way back of a run that was silent past its deadline (`force`: of any), and
-        remove arms that belong to no run. Returns what was done or found, in words; None if there was nothing."""
+        """The watchdog's look: take the way back of a run that was silent past its deadline (`force`: of any), remove
+        arms that belong to no run, and tell which kept values were taken back since. Returns what was done or found, in
+        words; None if there was nothing."""
         workload, sight = self._place.workload, self._place.look()
         before, name = sight.before, f"{workload.kind} {workload.name}"
         if before is None or before.back:
-            return self._orphans()
+            told = (self._orphans(), self._reverts.tell(sight))
+            return "; ".join(each for each in told if each) or None
         if now <= before.deadline and not force:
             return None
         if not sight.known:
