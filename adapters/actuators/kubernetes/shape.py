@@ -30,7 +30,7 @@ class Shape:
     environment, nginx's in a configuration file. `layers` know the runtimes, by family of parameters."""
 
     def __init__(self, workload: Workload, space: SearchSpace, layers: Mapping[str, Layer], file: SearchSpace) -> None:
-        self._workload, self._space, self._families, self.file = workload, space, layers, file
+        self._workload, self.space, self._families, self.file = workload, space, layers, file
         self._layers: Sequence[Layer] = tuple(layers.values())
         self._at_start = frozenset(each.name for each in space.parameters if each.cost == "restart")
         self.ordered = tuple(each.name for each in space.parameters)
@@ -52,7 +52,7 @@ class Shape:
         if self.file.parameters:
             found |= nginx_include.settings_of(body, self.file)
         ordered: dict[str, Value] = {}
-        for parameter in self._space.parameters:
+        for parameter in self.space.parameters:
             known = found.get(parameter.name, parameter.default)
             computed = isinstance(known, str) and known not in (*parameter.choices, *parameter.special)
             if parameter.name not in found and computed:

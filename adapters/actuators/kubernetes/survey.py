@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from adapters.actuators.kubernetes.admission import narrowed
 from adapters.actuators.kubernetes.api import Absent, Api, Json, path
 from adapters.actuators.kubernetes.autoscalers import Autoscaler, autoscalers, budgets, crowded, vertical
 from adapters.actuators.kubernetes.config import Config
-from adapters.actuators.kubernetes.manifest import arm_labels, refusals, template
+from adapters.actuators.kubernetes.manifest import arm_labels, arm_name, arm_pod, refusals, template, with_config_map
 from adapters.actuators.kubernetes.owning import owned
 from adapters.actuators.kubernetes.reverted import reverts
 from adapters.actuators.kubernetes.room import NAMES, room, steps, surge_of
@@ -17,7 +18,8 @@ from adapters.actuators.kubernetes.scaling import ceilings, moving
 from adapters.actuators.kubernetes.shape import Shape
 from adapters.actuators.kubernetes.workload import Place, Sight, tuned
 from domain.allowance import Allowance, Bound
-from domain.errors import Misconfigured
+from domain.errors import Misconfigured, Rejected
+from domain.space import Settings
 from domain.target import Workload
 
 LEAST_REPLACED = 3  # replicas from which on arms may stand in for some of them
@@ -123,6 +125,11 @@ class Survey:
                 bounds[name] = Bound(
                     bounds[name].low, most, "; ".join(each for each in (bounds[name].reason, why) if each)
                 )
+        if cloned:
+            try:
+                bounds = self._admitted(sight, bounds, {*allowed.frozen, *held})
+            except Rejected as refusal:
+                return Allowance(refusal=f"admission refuses a pod like those that serve: {refusal}")
         return Allowance(
             bounds={name: each for name, each in bounds.items() if each.reason},
             frozen=_searched({**allowed.frozen, **held}, searched),
@@ -138,6 +145,28 @@ class Survey:
                 *(each.words for each in reverts(sight, self._workload)),
             ),
         )
+
+    def _admitted(self, sight: Sight, bounds: Mapping[str, Bound], frozen: Collection[str]) -> dict[str, Bound]:
+        """The bounds within what a dry run lets through; as they are while an arm of another run is still there."""
+        label, service = self._labels[0], self._place.service()
+        if self._place.pod(label) is not None:
+            return dict(bounds)
+        spec = template(sight.owner)["spec"]
+        config = Config(self._place.api, self._workload)
+        name = arm_name(self._workload, label)
+
+        def ask(settings: Settings) -> None:
+            wanted = self._shape.spec(spec, settings)
+            if config:
+                wanted = with_config_map(wanted, config.named(sight.owner), name)
+            pod = arm_pod(
+                sight.owner, service, self._workload, label, wanted, run="dry-run", seconds=60.0, annotations={}
+            )
+            self._place.api.apply(path("Pod", self._workload.namespace, name), pod, dry=True)
+
+        original = self._shape.settings(spec, config.body(config.named(sight.owner)))
+        searched = [each for each in self._shape.space.parameters if each.name not in frozen]
+        return narrowed(ask, original, searched, bounds)
 
     def _secrets(self, sight: Sight) -> list[str]:
         """What must not be copied into a before-image or a journal."""
