@@ -29,7 +29,7 @@ COLUMNS = (
     Column("run", "way back of run"),
     Column("settings", "settings now", settings_text),
 )
-REAP_COLUMNS = (Column("target", "target"), Column("restored", "restored"))
+REAP_COLUMNS = (Column("target", "target"), Column("restored", "restored or seen"))
 
 
 def restore(
@@ -74,7 +74,8 @@ def reap(
     ] = False,
     form: FormatOption = Format.table,
 ) -> None:
-    """Run the watchdog once: restore every target whose run made no step before its deadline. Needs no Redis."""
+    """Run the watchdog once: restore every target whose run made no step before its deadline, and tell which kept
+    values somebody took back. Needs no Redis."""
     session: Session = context.obj
     rows: list[Json] = []
     failures: list[str] = []

@@ -55,6 +55,15 @@ def test_a_good_target_has_no_failure() -> None:
     assert {check.level for check in check_target(TARGET, Stub(), arms, NOW)} == {"ok"}
 
 
+def test_kept_values_that_were_taken_back_are_warned_of() -> None:
+    """They do not forbid tuning: the next run starts from what is there."""
+    arms = {label: MemoryArm(TARGET.space, ORIGINAL) for label in "ab"}
+    checks = list(check_target(TARGET, Stub(), arms, NOW, ("limits.cpu was reverted by flux",)))
+    (check,) = (each for each in checks if each.level != "ok")
+    assert (check.level, check.what, check.seen) == ("warning", "kept values", "limits.cpu was reverted by flux")
+    assert check.do
+
+
 def test_coarse_buckets_are_named_and_the_mean_is_offered() -> None:
     """A p95 interpolated between 0.1 and 0.25 cannot show a 3 % effect."""
     check = found(Stub(bounds=("0.1", "0.25", "0.5", "+Inf")), "buckets")

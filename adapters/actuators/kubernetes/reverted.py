@@ -15,6 +15,7 @@ from adapters.actuators.kubernetes.quantity import same
 from adapters.actuators.kubernetes.record import REVERTED, Before, Kept
 from adapters.actuators.kubernetes.story import Story
 from adapters.actuators.kubernetes.workload import Place, Sight
+from domain.errors import Stale
 from domain.space import Settings
 from domain.target import Workload
 
@@ -88,14 +89,22 @@ class Reverts:
 
     def tell(self, sight: Sight) -> str | None:
         """What was taken back since the last look, in words; None if nothing was. It is noted on the workload first, so
-        that of several who look one tells it. Raises Stale, Conflict, Transient."""
+        that of several who look one tells it. Raises Conflict, Transient."""
         workload = self._place.workload
         found = reverts(sight, workload)
         known, now = _noted(sight.owner), {each.name: each.now for each in found}
         if now == known:
             return None
-        note = json.dumps(now, sort_keys=True) if now else None
-        self._place.annotate(sight, lambda seen: {REVERTED: note})
+
+        def note(seen: Sight) -> dict[str, str | None]:
+            if _noted(seen.owner) != known:
+                raise Stale("another watchdog was faster")
+            return {REVERTED: json.dumps(now, sort_keys=True) if now else None}
+
+        try:
+            self._place.annotate(sight, note)
+        except Stale:
+            return None
         fresh = [each.words for each in found if each.name not in known or known[each.name] != each.now]
         if not fresh:
             return None
