@@ -84,6 +84,7 @@ class PodArm:
             )
         if before is None or before.run != run:
             image = self._image(seen.sight, run, deadline)
+            self._config.put_before(seen.sight.owner, image.config_map)
             state = seen.sight.state.with_digest(seen.sight.print)
             self._place.annotate(seen.sight, lambda now: {BEFORE: text(image), STATE: text(state)})
         elif before.deadline < deadline:
@@ -150,6 +151,8 @@ class PodArm:
             return
         aside = text(seen.before) if keep else None
         self._place.annotate(seen, lambda now: {BEFORE: None, **({SET_ASIDE: aside} if aside else {})})
+        if not keep:
+            self._config.remove_before()
 
     def reap(self, now: float, *, force: bool = False) -> str | None:
         """See `way_back.WayBack.reap`."""

@@ -11,6 +11,7 @@ from adapters.actuators.kubernetes.manifest import (
     DOMAIN,
     KEPT_SLOTS,
     arm_name,
+    before_name,
     config_volumes,
     kept_name,
     template,
@@ -55,10 +56,10 @@ class Config:
         return None if found is None else str((found.get("data") or {}).get(self._workload.key, ""))
 
     def body(self, name: str) -> str:
-        """The text under the key. Raises Misconfigured if it is not there."""
+        """The text under the key, or what a run kept of it if it was deleted. Raises Misconfigured if it is nowhere."""
         if not self:
             return ""
-        found = self._api.get(self._path(name))
+        found = self._api.get(self._path(name)) or self._api.get(self._path(before_name(self._workload)))
         data = (found or {}).get("data") or {}
         if self._workload.key not in data:
             where = f"key {self._workload.key}" if found is not None else "that ConfigMap"
@@ -91,6 +92,22 @@ class Config:
         self._delete(name, found)
         self._put(owner, name, source, body, immutable=True)
         return name
+
+    def put_before(self, owner: Json, name: str) -> None:
+        """Keep the text of `name`, immutable, for the time of a run: somebody may delete it in the middle of one, and
+        what it held is needed to make an arm anew, and to tell what a person has to put back."""
+        if not self:
+            return
+        kept, body = self._path(before_name(self._workload)), self.body(name)
+        found = self._api.get(kept)
+        if found is not None and (found.get("data") or {}).get(self._workload.key) == body:
+            return
+        self._api.delete(kept)
+        self._put(owner, before_name(self._workload), name, body, immutable=True)
+
+    def remove_before(self) -> None:
+        if self:
+            self._api.delete(self._path(before_name(self._workload)))
 
     def remove_arm(self, label: str) -> bool:
         """Whether there was one."""
