@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from adapters.promql_window import coverage, duration, escaped, render
+from domain.allowance import Allowance
 from domain.errors import TrimtabError
 from domain.evidence import Missing, Reading, Seen
 from domain.ports import Actuator
@@ -43,11 +44,18 @@ class Prometheus(Protocol):
 
 
 def check_target(
-    target: Target, prometheus: Prometheus, arms: Mapping[str, Actuator], now: float, reverted: Sequence[str] = ()
+    target: Target,
+    prometheus: Prometheus,
+    arms: Mapping[str, Actuator],
+    now: float,
+    reverted: Sequence[str] = (),
+    allowance: Allowance | None = None,
 ) -> Iterator[Check]:
     """All checks of one target, in the order in which one would look. `now` is this machine's clock (Unix seconds);
-    `reverted` are kept values that somebody took back, in words."""
-    yield from _arms(arms)
+    `reverted` are kept values that somebody took back, in words; `allowance` is what the place of a workload allows."""
+    serving = yield from _arms(arms)
+    if allowance is not None:
+        yield from _allowed(allowance)
     for words in reverted:
         yield Check("warning", "kept values", words, "talk to them, or change it there; the next run starts from it")
     theirs = prometheus.now()
@@ -56,6 +64,10 @@ def check_target(
         return
     yield _clock(target, theirs - now)
     end = theirs - 2 * target.profile.scrape
+    if target.workload is not None and not serving:
+        do = "the first run looks at it, and closes as refused where the query gives no number"
+        yield Check("warning", "objective", "its arms serve during a run only, so nothing can be read now", do)
+        return
     for arm in target.arms:
         yield from _scrapes(target, prometheus, arm.label, end)
         yield from _values(target, prometheus, arm.label, end)
@@ -64,7 +76,22 @@ def check_target(
         yield from _shares(target, target.workload, prometheus, end)
 
 
-def _arms(arms: Mapping[str, Actuator]) -> Iterator[Check]:
+def _allowed(allowance: Allowance) -> Iterator[Check]:
+    if allowance.refusal:
+        yield Check("fail", "cluster", allowance.refusal, "a run would be refused; change that first")
+        return
+    for name, bound in allowance.bounds.items():
+        yield Check("ok", f"bounds of {name}", f"{bound.low:g} to {bound.high:g}: {bound.reason}")
+    for name, why in allowance.frozen.items():
+        yield Check("warning", f"bounds of {name}", why, "it will not be searched")
+    for name, why in allowance.advised.items():
+        yield Check("warning", f"owner of {name}", why, "it will be proposed, not applied")
+    for note in allowance.notes:
+        yield Check("ok", "cluster", note)
+
+
+def _arms(arms: Mapping[str, Actuator]) -> Generator[Check, None, bool]:
+    """Whether a run has these arms now is returned."""
     settings, runs = {}, set()
     for label, arm in arms.items():
         try:
@@ -78,6 +105,7 @@ def _arms(arms: Mapping[str, Actuator]) -> Iterator[Check]:
         yield Check("ok", "arms alike", f"not compared: run {sorted(runs)[0]} is open")
     elif len(settings) > 1 and len({repr(sorted(each.items())) for each in settings.values()}) > 1:
         yield Check("fail", "arms alike", "the arms carry different settings", "make them equal before a run")
+    return bool(runs)
 
 
 def _clock(target: Target, difference: float) -> Check:

@@ -71,7 +71,9 @@ def check(
     rows: list[Json] = []
     for target in chosen:
         arms = session.actuators(target)
-        for found in check_target(target, session.prometheus, arms, session.clock.now(), session.reverted(target)):
+        stage, now = session.stage(target), session.clock.now()
+        allowance = stage.survey() if stage is not None else None
+        for found in check_target(target, session.prometheus, arms, now, session.reverted(target), allowance):
             rows.append({"target": target.name, **to_json(found)})
     listing(rows, CHECK_COLUMNS, form)
     failed = [row for row in rows if row["level"] == "fail"]

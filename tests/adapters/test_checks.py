@@ -11,6 +11,7 @@ import pytest
 from adapters.actuators.memory import MemoryArm
 from adapters.checks import Check, check_target, share_check
 from adapters.prometheus import PrometheusTelemetry
+from domain.allowance import Allowance, Bound
 from domain.evidence import Missing, Reading, Seen
 from domain.target import Objective, Target, Workload
 from tests.journeys.world import ORIGINAL, make_target
@@ -127,6 +128,29 @@ POD_QUERY = 'histogram_quantile(0.95, sum by (le) (rate(lat_bucket{job="load",po
 SHOP = replace(TARGET, objective=Objective(POD_QUERY), workload=Workload("default", "shop"))
 
 
+def serving() -> dict[str, MemoryArm]:
+    """Arms of an open run."""
+    arms = {label: MemoryArm(TARGET.space, ORIGINAL) for label in "ab"}
+    for arm in arms.values():
+        arm.protect("r1", NOW + 60.0)
+    return arms
+
+
+def test_a_workload_without_a_run_has_nothing_to_read() -> None:
+    """Its arms do not exist: no query is judged, and what the cluster allows is told."""
+    arms = {label: MemoryArm(TARGET.space, ORIGINAL) for label in "ab"}
+    allowance = Allowance({"cpu": Bound(0.1, 0.5, "quota rq")}, {"memory": "static"}, {"env": "argocd applies it"})
+    checks = list(check_target(SHOP, Stub(), arms, NOW, allowance=allowance))
+    assert {check.level for check in checks} == {"ok", "warning"}
+    told = {check.what: check.seen for check in checks}
+    assert told["bounds of cpu"] == "0.1 to 0.5: quota rq"
+    assert told["bounds of memory"] == "static"
+    assert told["owner of env"] == "argocd applies it"
+    assert "during a run only" in told["objective"]
+    refused = list(check_target(SHOP, Stub(), arms, NOW, allowance=Allowance(refusal="Recreate")))
+    assert [check.seen for check in refused if check.level == "fail"] == ["Recreate"]
+
+
 @pytest.mark.real
 def test_shares_are_counted_by_prometheus(tmp_path: Path) -> None:
     """Arms that get a tenth of what the other pods of the workload get are refused, though they get the same; pods of
@@ -144,7 +168,7 @@ def test_shares_are_counted_by_prometheus(tmp_path: Path) -> None:
         class Past(Stub):
             instant = staticmethod(telemetry.instant)  # type: ignore[assignment]
 
-        arms = {label: MemoryArm(TARGET.space, ORIGINAL) for label in "ab"}
+        arms = serving()
         (check,) = [each for each in check_target(SHOP, Past(), arms, NOW) if each.what == "shares"]
         plain = replace(SHOP, objective=Objective(POD_QUERY.replace("shop-trimtab-$arm", "$arm")))
         (alone,) = [each for each in check_target(plain, Past(), arms, NOW) if each.what == "shares"]
@@ -162,7 +186,7 @@ def test_without_arms_or_histogram_shares_are_not_judged() -> None:
         def instant(self, query: str, at: float) -> Seen:
             return Missing("empty result")
 
-    arms = {label: MemoryArm(TARGET.space, ORIGINAL) for label in "ab"}
+    arms = serving()
 
     def shares(target: Target, stub: Stub) -> list[str]:
         return [each.level for each in check_target(target, stub, arms, NOW) if each.what == "shares"]

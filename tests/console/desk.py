@@ -58,6 +58,9 @@ class Desk(Session):
     def reap(self, target: Target, *, force: bool = False) -> list[str]:
         return self.reaped.get(target.name, [])
 
+    def stage(self, target: Target) -> None:
+        return None
+
     def reverted(self, target: Target) -> tuple[str, ...]:
         return self.taken_back
 
