@@ -23,7 +23,7 @@ from adapters.actuators.kubernetes.manifest import (
     with_config_map,
 )
 from adapters.actuators.kubernetes.nginx_pod import PodNginx
-from adapters.actuators.kubernetes.pods import Pods, carried, hopeless, ready, status_of
+from adapters.actuators.kubernetes.pods import Pods, born, carried, hopeless, ready, status_of, unix
 from adapters.actuators.kubernetes.quantity import same as same_amount
 from adapters.actuators.kubernetes.record import BEFORE, SET_ASIDE, STATE, Before, text
 from adapters.actuators.kubernetes.shape import Shape
@@ -117,7 +117,7 @@ class PodArm:
 
     def renew(self, since: float) -> None:
         seen = self._look()
-        if seen.pod is not None and _born(seen.pod) > since:
+        if seen.pod is not None and born(seen.pod) > since:
             return
         sight = seen.sight
         stamp = Stamp(sight.state.run, sight.state.generations.get(self.label, 0))
@@ -130,7 +130,7 @@ class PodArm:
         owner = self._place.look().owner
         for entry in owner["metadata"].get("managedFields") or []:
             if "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {}):
-                at = _unix(entry.get("time", ""))
+                at = unix(entry.get("time", ""))
                 if start - 1.0 <= at <= end:
                     return f"{entry.get('manager', 'somebody')} changed the number of replicas"
         return ""
@@ -219,6 +219,8 @@ class PodArm:
 
     def _check(self, stamp: Stamp, expected: str) -> _Seen:
         seen = self._expect(expected)
+        if seen.sight.before is not None and not seen.sight.known:
+            raise Conflict(f"{self._workload.kind} {self._workload.name} was changed by somebody else")
         generation = seen.sight.state.generations.get(self.label, 0)
         if stamp.generation <= generation:
             raise Stale(f"generation {stamp.generation} is not above {generation} of arm {self.label}")
@@ -388,16 +390,3 @@ def _recorded(pod: Json) -> Settings | None:
 
 def _words(settings: Settings) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items())
-
-
-def _born(pod: Json) -> float:
-    return _unix(pod["metadata"].get("creationTimestamp", ""))
-
-
-def _unix(text: str) -> float:
-    """Unix seconds of a time of the API server; 0 for none."""
-    import datetime
-
-    with contextlib.suppress(ValueError):
-        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-    return 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import time
 from collections.abc import Callable
 from typing import Any
@@ -189,3 +191,15 @@ def carried(pod: Json, workload: Workload) -> bool:
     if not wanted:
         return True
     return not _resize_condition(pod)[0] and _carried(status_of(pod, container["name"]), wanted)
+
+
+def born(pod: Json) -> float:
+    """When the pod was made, in Unix seconds; 0 if it does not say."""
+    return unix(pod["metadata"].get("creationTimestamp", ""))
+
+
+def unix(text: str) -> float:
+    """Unix seconds of a time of the API server; 0 for none."""
+    with contextlib.suppress(ValueError):
+        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return 0.0
