@@ -20,6 +20,7 @@ import yaml
 from adapters.actuators.kubernetes.api import path
 from tests.cluster import journey
 from tests.cluster.cluster import Cluster, until
+from tests.cluster.connections import unexpected
 
 Json = dict[str, Any]
 ALERT_SECONDS, RUN_SECONDS = 120.0, 780.0
@@ -133,7 +134,7 @@ class World:
     def untouched(self) -> bool:
         """The workload carries what it did before any run, and nothing of ours is there."""
         return (
-            self.container()["resources"]["limits"]["cpu"] == "150m"
+            self.container()["resources"]["limits"]["cpu"] == "200m"
             and self.deployment()["spec"]["template"]["spec"]["volumes"][0]["configMap"]["name"] == "shop-nginx"
             and self.rests()
         )
@@ -184,6 +185,9 @@ def test_the_winner_is_kept_and_the_alert_resolved(world: World) -> None:
     began = time.monotonic()
     run = world.rise()
     until(lambda: len(world.arms()) == 2 and world.deployment()["spec"]["replicas"] == 2, 90, "arms for replicas")
+    bad, seen = unexpected(world.cluster, world.release, world.release)
+    assert bad == []
+    assert {each.port for each in seen} >= {6379, 9090, 443}
     entry = world.closed(run)
     assert entry["outcome"] == "kept", entry
     assert world.rests()
@@ -195,7 +199,7 @@ def test_the_winner_is_kept_and_the_alert_resolved(world: World) -> None:
     (told,) = [each for each in world.trimtab("history") if each["run"] == run]
     assert told["effect"] < 0
     assert told["changed"]
-    assert told["settings_before"] == {"k8s.cpu_limit": 0.15, "nginx.gzip_comp_level": 9}
+    assert told["settings_before"] == {"k8s.cpu_limit": 0.2, "nginx.gzip_comp_level": 9}
     kept = told["settings_after"]
     assert float(world.container()["resources"]["limits"]["cpu"].removesuffix("m")) == round(
         1000 * kept["k8s.cpu_limit"]
@@ -203,6 +207,8 @@ def test_the_winner_is_kept_and_the_alert_resolved(world: World) -> None:
     events = world.cluster.kubectl("-n", world.namespace, "get", "events", "-o", "jsonpath={.items[*].reason}").split()
     assert {"TuningStarted", "CandidateApplied", "Kept", "ArmsRetired"} <= set(events)
 
+    told = world.cluster.helm("test", world.release, "-n", world.release)
+    assert "Phase:          Succeeded" in told
     world.uninstall()
     left = world.cluster.kubectl(
         "-n", world.release, "get", "all,configmap,secret,serviceaccount,role,rolebinding,networkpolicy,pvc",
