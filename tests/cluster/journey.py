@@ -21,7 +21,7 @@ Json = dict[str, Any]
 CHART = Path(__file__).parents[2] / "helm" / "trimtab"
 TOKEN = "0123456789abcdef-journey"
 CALM, BUSY = 5.0, 36.0  # requests a second, of all pods together
-SLOW = 0.035  # seconds; the alert's limit for the p95
+SLOW = 0.07  # seconds; the alert's limit for the p95
 
 _PAGE = """
 import random
@@ -29,7 +29,7 @@ random.seed(1)
 letters = "abcdefghijklmnopqrstuvwxyz"
 words = ["".join(random.choice(letters) for _ in range(random.randint(3, 9))) for _ in range(2000)]
 with open("/srv/page.html", "w") as file:
-    file.write("<html><body>" + " ".join(random.choice(words) for _ in range(45000)) + "</body></html>")
+    file.write("<html><body>" + " ".join(random.choice(words) for _ in range(60000)) + "</body></html>")
 """
 _NGINX = """
 worker_processes 1;
@@ -62,7 +62,7 @@ def shop(replicas: int = 4) -> list[Json]:
         "ports": [{"containerPort": 8080}],
         "readinessProbe": {"httpGet": {"path": "/who", "port": 8080}, "periodSeconds": 1},
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", "3"]}}},
-        "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "96Mi"}},
+        "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"cpu": "300m", "memory": "96Mi"}},
         "volumeMounts": [{"name": "config", "mountPath": "/etc/trimtab"}, {"name": "srv", "mountPath": "/srv"}],
     }
     volumes = [{"name": "config", "configMap": {"name": "shop-nginx"}}, {"name": "srv", "emptyDir": {}}]
@@ -159,7 +159,7 @@ def values(namespace: str, **changes: Any) -> Json:
             "names": ["k8s.cpu_limit", "nginx.gzip_comp_level"],
             "bounds": {"k8s.cpu_limit": [0.1, 0.5], "nginx.gzip_comp_level": [1, 6]},
         },
-        "environment": {"cpu": 0.2, "mem": "96MB", "cpu_req": 0.05, "node_cpu": 2, "node_mem": "8GB", "startup_s": 2},
+        "environment": {"cpu": 0.3, "mem": "96MB", "cpu_req": 0.05, "node_cpu": 2, "node_mem": "8GB", "startup_s": 2},
         "objective": {
             # Of so few requests in a window the mean is steadier than a quantile.
             "minimise": 'sum(rate(trimtab_load_request_seconds_sum{pod="shop-trimtab-$arm"}[$window]))'

@@ -134,7 +134,7 @@ class World:
     def untouched(self) -> bool:
         """The workload carries what it did before any run, and nothing of ours is there."""
         return (
-            self.container()["resources"]["limits"]["cpu"] == "200m"
+            self.container()["resources"]["limits"]["cpu"] == "300m"
             and self.deployment()["spec"]["template"]["spec"]["volumes"][0]["configMap"]["name"] == "shop-nginx"
             and self.rests()
         )
@@ -199,7 +199,7 @@ def test_the_winner_is_kept_and_the_alert_resolved(world: World) -> None:
     (told,) = [each for each in world.trimtab("history") if each["run"] == run]
     assert told["effect"] < 0
     assert told["changed"]
-    assert told["settings_before"] == {"k8s.cpu_limit": 0.2, "nginx.gzip_comp_level": 9}
+    assert told["settings_before"] == {"k8s.cpu_limit": 0.3, "nginx.gzip_comp_level": 9}
     kept = told["settings_after"]
     assert float(world.container()["resources"]["limits"]["cpu"].removesuffix("m")) == round(
         1000 * kept["k8s.cpu_limit"]
