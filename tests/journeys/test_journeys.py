@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from domain.events import (
     Aborted,
     Applying,
+    Calibrated,
     Closed,
     GateOpened,
     Heard,
@@ -28,7 +30,7 @@ from domain.events import (
 from domain.run import next_step, replay
 from domain.steps import Step
 from tests.journeys.stories import JOURNEYS
-from tests.journeys.world import ORIGINAL, World, make_target
+from tests.journeys.world import ORIGINAL, SMALL, World, make_target
 
 
 def kinds(world: World, *wanted: type) -> list[Any]:
@@ -315,3 +317,14 @@ def test_any_prefix_of_a_journal_gives_a_legal_next_step(name: str) -> None:
         first, second = (next_step(replay(records[:n]), now) for _ in range(2))
         assert isinstance(first, Step)
         assert first == second
+
+
+def test_noise_ends_no_trial_before_its_pairs() -> None:
+    """Noise raises what a gate must show; what a strategy expects, within a few per cent, may not call every trial
+    futile because of that."""
+    profile = replace(SMALL, calibration_pairs=8, screening_pairs=4)
+    world = World(target=make_target(profile=profile), noise=0.4, promise=(0.0, 0.06))
+    world.open()
+    world.go(until=lambda: bool(kinds(world, Screened)))
+    assert kinds(world, Calibrated)[0].mei > 0.15
+    assert kinds(world, Screened)[0].pairs == 4
