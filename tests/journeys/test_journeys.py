@@ -323,7 +323,7 @@ def test_noise_ends_no_trial_before_its_pairs() -> None:
     """Noise raises what a gate must show; what a strategy expects, within a few per cent, may not call every trial
     futile because of that."""
     profile = replace(SMALL, calibration_pairs=8, screening_pairs=4)
-    world = World(target=make_target(profile=profile), noise=0.4, promise=(0.0, 0.06))
+    world = World(target=make_target(profile=profile), proposals=({"level": 5},), noise=0.4, promise=(0.0, 0.05))
     world.open()
     world.go(until=lambda: bool(kinds(world, Screened)))
     assert kinds(world, Calibrated)[0].mei > 0.15
