@@ -153,13 +153,16 @@ def _into_workload(stage: Stage, arm: Actuator, settings: Settings, stamp: Stamp
     until = time.monotonic() + ROLLOUT_SECONDS
     while True:
         try:
-            stage.adopt(settings, Stamp(stamp.run, arm.read().generation + 1))
+            done = stage.adopt(settings, Stamp(stamp.run, arm.read().generation + 1))
             break
         except Transient as hindrance:
             if time.monotonic() >= until:
                 raise
             say(f"waiting: {hindrance}")
     arm.release(stamp.run)
+    if done.proposed:
+        say(done.patch)
+        raise Conflict(f"somebody else owns {', '.join(sorted(done.proposed))}; the patch above puts them back")
     return arm.read()
 
 

@@ -6,10 +6,14 @@ import contextlib
 import time
 from dataclasses import replace
 
+from adapters.actuators.kubernetes.adopting import Adopting, Plan
 from adapters.actuators.kubernetes.arm import _words
+from adapters.actuators.kubernetes.config import Config
+from adapters.actuators.kubernetes.fields import fields_with
 from adapters.actuators.kubernetes.ordinal import OrdinalArm
 from adapters.actuators.kubernetes.ordinals import OrdinalsBack, StatefulPlace, partition_of
-from adapters.actuators.kubernetes.record import KEPT, Before, Kept, text
+from adapters.actuators.kubernetes.record import KEPT, Before, text
+from adapters.actuators.kubernetes.reverted import kept_in
 from adapters.actuators.kubernetes.shape import Shape
 from adapters.actuators.kubernetes.story import Story
 from adapters.actuators.kubernetes.survey import Survey
@@ -26,14 +30,15 @@ class StatefulStage:
 
     def __init__(self, place: StatefulPlace, shape: Shape, arm: OrdinalArm) -> None:
         self._place, self._arm, self._workload = place, arm, place.workload
-        self._survey, self._names = Survey(place, shape, (arm.label,)), shape.ordered
+        self._survey, self._shape = Survey(place, shape, (arm.label,)), shape
+        self._adopting, self._config = Adopting(place, shape), Config(place.api, place.workload)
         self._back = OrdinalsBack(place, (arm.label,))
         self._story = Story(place.api, place.workload)
 
     def survey(self) -> Allowance:
         """Every candidate is written into the workload here, so what may only be advised is not searched."""
         allowed = self._survey.make()
-        if allowed.advised and set(self._names) <= {*allowed.frozen, *allowed.advised}:
+        if allowed.advised and set(self._shape.ordered) <= {*allowed.frozen, *allowed.advised}:
             return Allowance(refusal="; ".join(dict.fromkeys(allowed.advised.values())))
         return replace(allowed, frozen={**allowed.frozen, **allowed.advised}, advised={})
 
@@ -44,7 +49,11 @@ class StatefulStage:
         self._story.tell(sight.owner, "TuningStarted", f"arm {self._arm.label} is pod {name}", stamp.run)
 
     def adopt(self, settings: Settings, stamp: Stamp) -> Adoption:
-        self._ours(self._place.look(), stamp)
+        sight, before = self._ours(self._place.look(), stamp)
+        plan = self._adopting.plan(sight, before, settings)
+        if plan.held:
+            return self._propose(sight, before, settings, plan, stamp)
+        self._adopting.before_rollout(sight, plan)
         try:
             sight = self._lowered(self._arm.put(settings, stamp))
         except Rejected:
@@ -54,7 +63,8 @@ class StatefulStage:
             raise
         sight, before = self._ours(sight, stamp)
         sight = self._place.set_rollout(sight, before.partition, before.strategy)
-        kept = Kept(stamp.run, time.time(), dict(settings))
+        sight = self._adopting.after_rollout(sight, plan)
+        kept = kept_in(sight, before, settings, time.time(), self._workload, self._config.named(sight.owner))
         sight = self._place.annotate(sight, lambda now: {KEPT: text(kept)})
         self._story.tell(sight.owner, "Kept", _words(settings), stamp.run)
         return Adoption(dict(settings), {})
@@ -64,6 +74,14 @@ class StatefulStage:
         sight = self._place.look()
         if sight.before is not None and sight.before.run == run:
             self._back.leave(sight, sight.before)
+
+    def _propose(self, sight: Sight, before: Before, settings: Settings, plan: Plan, stamp: Stamp) -> Adoption:
+        """Somebody came to own what a candidate of this run has written by now: it goes back first."""
+        fields = fields_with(
+            settings, sight, before, self._workload, self._shape, self._config, keep=lambda named, body: named
+        )
+        self._back.take(sight)
+        return self._adopting.propose(self._place.look(), before, fields, settings, plan, stamp.run)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
