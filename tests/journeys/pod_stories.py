@@ -39,8 +39,8 @@ DEPLOYMENT = path("Deployment", "default", "shop")
 @dataclass(frozen=True)
 class Story:
     """A journey: what is proposed, how it must end, and what happens on the way. `stuck`: production pods do not come
-    up with it. `refused`: what becomes of it where an arm is resized. `since`: the first record that it does not share
-    with another story."""
+    up with it; `refusals`: so many of them are refused. `refused`: what becomes of it where an arm is resized. `since`:
+    the first record that it does not share with another story."""
 
     proposal: Settings
     outcomes: tuple[str, ...]
@@ -48,6 +48,7 @@ class Story:
     seen: type[Event]
     stuck: bool = False
     refused: str = ""
+    refusals: int = 0
     since: str = "Opened"
 
 
@@ -55,6 +56,8 @@ STORIES = {
     "kept": Story(WINNER, ("kept",), WINNER, Adopted),
     "slow": Story(SLOW, ("nothing_to_gain",), BEFORE, Aborted),
     "stuck": Story(WINNER, ("failed",), BEFORE, Restored, stuck=True, since="Adopting"),
+    "refused": Story(WINNER, ("failed",), BEFORE, Restored, refusals=10**6, since="Adopting"),
+    "a tight quota": Story(WINNER, ("kept",), WINNER, Adopted, refusals=8, since="Adopting"),
     "no room": Story(WINNER, ("failed",), BEFORE, Refused, refused="Infeasible", since="Applying"),
     "no memory": Story(WINNER, ("failed",), BEFORE, Refused, refused="Error", since="Applying"),
 }
@@ -73,6 +76,16 @@ def told(name: str) -> Iterator[PodWorld]:
             server.script_resize(
                 "shop-trimtab-a", story.refused, "it says why", only=lambda each: limit_of(each) == "400m"
             )
+        if story.refusals:
+            left = [story.refusals]
+
+            def quota(operation: str, kind: str, made: Json) -> str | None:
+                if (operation, kind) != ("CREATE", "Pod") or is_arm(made) or limit_of(made["spec"]) != "400m":
+                    return None
+                left[0] -= 1
+                return "exceeded quota" if left[0] >= 0 else None
+
+            server.refuse(quota)
         world.open()
         yield world
 
@@ -99,7 +112,7 @@ def clean(world: PodWorld, *, replicas: int = 4) -> None:
     server, owner = world.cluster.server, world.cluster.owner()
     assert owner["spec"]["replicas"] == replicas
     names = {place.name for place in server.store.state.records if place.plural in ("pods", "configmaps")}
-    assert not {name for name in names if "-trimtab-a" in name or "-trimtab-b" in name}
+    assert not names & {"shop-trimtab-a", "shop-trimtab-b"}
     pods = world.cluster.api.items(path("Pod", "default"))
     assert [limit_of(pod["spec"]) for pod in pods] == [limit_of(owner["spec"]["template"]["spec"])] * replicas
     for pod in pods:
@@ -108,7 +121,10 @@ def clean(world: PodWorld, *, replicas: int = 4) -> None:
 
 def unprotected(world: PodWorld) -> None:
     """The way back of no run lies on the workload."""
-    assert "trimtab.dev/before" not in (world.cluster.owner()["metadata"].get("annotations") or {})
+    notes = world.cluster.owner()["metadata"].get("annotations") or {}
+    assert "trimtab.dev/before" not in notes
+    if "trimtab.dev/conflict" not in notes:
+        assert not world.cluster.server.has(path("ConfigMap", "default", "shop-trimtab-before"))
 
 
 def closed(world: PodWorld) -> str:

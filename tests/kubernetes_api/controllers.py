@@ -52,6 +52,8 @@ class Controllers:
         old = [pod for name, other in sets.items() if name != new_name for _, pod in self._pods(name, other)]
         refusal = self._roll(place, new_name, sets[new_name], spec, new, old)
         self._tell(place, sets, new_name, refusal)
+        if refusal:
+            self.due = min(self.due, self._store.clock() + 1.0)  # it is tried again
 
     def _roll(self, place: Place, name: Place, owner: Record, spec: Json, new: list[Json], old: list[Json]) -> str:
         """Create and delete pods within surge and unavailability. Why a pod was refused, or nothing."""

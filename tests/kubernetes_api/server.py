@@ -88,7 +88,7 @@ class ApiServer:
     def script_resize(
         self, pod: str, outcome: str, message: str = "", only: Callable[[Json], bool] = lambda spec: True
     ) -> None:
-        """What becomes of a pod's resizes: Infeasible, Deferred, Error or Stuck (see Kubelet); "" carries them out. They
+        """What becomes of a pod's resizes: Infeasible, Deferred, Error or Stuck (see Kubelet); "" does them. They
         are carried out, too, where the spec that is asked for is not one of `only`."""
         self.kubelet.resizes.pop(pod, None)
         if outcome:

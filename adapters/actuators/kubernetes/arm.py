@@ -149,10 +149,10 @@ class PodArm:
         seen = self._place.look()
         if seen.before is None or seen.before.run != run:
             return
-        aside = text(seen.before) if keep else None
-        self._place.annotate(seen, lambda now: {BEFORE: None, **({SET_ASIDE: aside} if aside else {})})
         if not keep:
             self._config.remove_before()
+        aside = text(seen.before) if keep else None
+        self._place.annotate(seen, lambda now: {BEFORE: None, **({SET_ASIDE: aside} if aside else {})})
 
     def reap(self, now: float, *, force: bool = False) -> str | None:
         """See `way_back.WayBack.reap`."""

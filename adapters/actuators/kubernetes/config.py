@@ -98,16 +98,16 @@ class Config:
         what it held is needed to make an arm anew, and to tell what a person has to put back."""
         if not self:
             return
-        kept, body = self._path(before_name(self._workload)), self.body(name)
-        found = self._api.get(kept)
+        kept, body = before_name(self._workload), self.body(name)
+        found = self._api.get(self._path(kept))
         if found is not None and (found.get("data") or {}).get(self._workload.key) == body:
             return
-        self._api.delete(kept)
-        self._put(owner, before_name(self._workload), name, body, immutable=True)
+        self._delete(kept, found)
+        self._put(owner, kept, name, body, immutable=True)
 
     def remove_before(self) -> None:
-        if self:
-            self._api.delete(self._path(before_name(self._workload)))
+        name = before_name(self._workload)
+        self._delete(name, self._api.get(self._path(name)) if self else None)
 
     def remove_arm(self, label: str) -> bool:
         """Whether there was one."""

@@ -19,11 +19,13 @@ from adapters.actuators.kubernetes.shape import Shape
 from adapters.actuators.kubernetes.story import Story
 from adapters.actuators.kubernetes.survey import Survey, around, replaces
 from adapters.actuators.kubernetes.way_back import ROLLOUT_SECONDS, WayBack, fields_of
-from adapters.actuators.kubernetes.workload import Place, Sight, wait
+from adapters.actuators.kubernetes.workload import LOOK, Place, Sight, wait
 from domain.allowance import Adoption, Allowance
 from domain.errors import Conflict, Rejected, Transient
 from domain.ports import Stamp
 from domain.space import Settings
+
+REFUSED_SECONDS = 10.0  # that pods of a rollout may be refused
 
 
 class Cluster:
@@ -107,13 +109,19 @@ class Cluster:
         return fields_with(settings, sight, before, self._workload, self._shape, self._config, keep)
 
     def _rolled_out(self) -> None:
-        """Raises Rejected if the workload's controller gives up, Transient while it is at it."""
+        """Raises Rejected if its controller gives up or its pods are refused, Transient while it is at it."""
+        refused = 0
 
         def left() -> str:
+            nonlocal refused
             sight = self._place.look()
             unfinished = self._place.unfinished(sight)
-            stuck = self._place.stuck(sight) if unfinished else ""
-            if stuck:
+            stuck, refusal = self._place.stuck(sight), self._place.refused(sight)
+            # A quota may refuse a pod for a moment, until one of those before it has gone.
+            refused = refused + 1 if refusal else 0
+            if refused * LOOK > REFUSED_SECONDS:
+                stuck = refusal
+            if unfinished and stuck:
                 raise Rejected(f"{self._workload.kind} {self._workload.name} does not come up with them: {stuck}")
             return f"rolling out: {unfinished}" if unfinished else ""
 

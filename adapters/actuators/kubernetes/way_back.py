@@ -68,7 +68,7 @@ class WayBack:
         take the room that a replica needs."""
         sight = self._place.look()
         left = self._place.unfinished(sight)
-        return "" if left and self._place.stuck(sight) else left
+        return "" if left and (self._place.stuck(sight) or self._place.refused(sight)) else left
 
     def _leave(self) -> list[str]:
         """Remove the arms and what is theirs; their names, of those that there were."""
@@ -88,7 +88,7 @@ class WayBack:
         workload, sight = self._place.workload, self._place.look()
         before, name = sight.before, f"{workload.kind} {workload.name}"
         if before is None or before.back:
-            told = (self._orphans(), self._reverts.tell(sight))
+            told = (self._orphans(sight), self._reverts.tell(sight))
             return "; ".join(each for each in told if each) or None
         if now <= before.deadline and not force:
             return None
@@ -125,9 +125,12 @@ class WayBack:
         self._story.tell(sight.owner, "Conflict", "the template was changed by somebody else and stays so", before.run)
         return f"{name}: run {before.run} is over; its template was changed by somebody else and stays so"
 
-    def _orphans(self) -> str | None:
-        """Arms without an open run: a worker froze before it made them, and thawed after the end."""
-        workload, config = self._place.workload, self._config
+    def _orphans(self, sight: Sight) -> str | None:
+        """Arms without an open run: a worker froze before it made them, and thawed after the end. What it kept of the
+        owner's file goes, too, unless it was set aside for a person."""
+        workload, config, notes = self._place.workload, self._config, sight.owner["metadata"].get("annotations") or {}
+        if sight.before is None and SET_ASIDE not in notes:
+            config.remove_before()
         found = any(self._place.pod(label) is not None or config.arm_body(label) is not None for label in self._labels)
         if not found:
             return None

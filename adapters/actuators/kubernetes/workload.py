@@ -180,15 +180,22 @@ class Place:
 
     def stuck(self, sight: Sight) -> str:
         """Why a rollout will not end, as its controller says; empty while it may, and while it has not seen it."""
-        status = sight.owner.get("status") or {}
-        if int(status.get("observedGeneration", 0)) < int(sight.owner["metadata"].get("generation", 0)):
-            return ""
-        for each in status.get("conditions") or []:
-            if each["type"] == "Progressing" and each["status"] == "False":
-                return f"{each.get('reason', '')}: {each.get('message', '')}"[:300]
-            if each["type"] == "ReplicaFailure" and each["status"] == "True":
-                return f"{each.get('reason', '')}: {each.get('message', '')}"[:300]
+        return _condition(sight, "Progressing", "False")
+
+    def refused(self, sight: Sight) -> str:
+        """Why the last pod could not be made, as its controller says; it goes on trying."""
+        return _condition(sight, "ReplicaFailure", "True")
+
+
+def _condition(sight: Sight, name: str, value: str) -> str:
+    """Reason and message of a condition of the workload, if it is about what is there now and has this value."""
+    status = sight.owner.get("status") or {}
+    if int(status.get("observedGeneration", 0)) < int(sight.owner["metadata"].get("generation", 0)):
         return ""
+    for each in status.get("conditions") or []:
+        if each["type"] == name and each["status"] == value:
+            return f"{each.get('reason', '')}: {each.get('message', '')}"[:300]
+    return ""
 
 
 def _version(sight: Sight) -> Json:
