@@ -193,12 +193,12 @@ def test_of_two_watchdogs_one_tells() -> None:
 
 
 def test_the_rights_of_the_watchdog_suffice() -> None:
-    """It reads the workload alone: no ConfigMap of the program's, no autoscaler."""
+    """It reads the workload and what has a name of ours: no ConfigMap of the program, no autoscaler."""
     with shop(http=False) as cluster:
         kept(cluster, WINNER)
         set_limit(cluster, "150m")
         cluster.server.calls.clear()
         looked(cluster)
         read = {call.path.rpartition("/")[2] for call in cluster.server.calls if call.method == "GET"}
-        assert read <= {"shop", "shop-trimtab-a", "shop-trimtab-b"}, read
+        assert read <= {"shop", "shop-trimtab-a", "shop-trimtab-b", "shop-trimtab-before"}, read
         assert not [call for call in cluster.server.calls if "horizontal" in call.path]
