@@ -91,9 +91,12 @@ def shop(name: str = "shop", *, replicas: int = 2, sub_path: bool = False) -> st
     return yaml.safe_dump_all([config, service, deployment])
 
 
-def rights(namespace: str, name: str) -> str:
-    """An account with the rules of the chart for one Deployment that may be changed, as YAML."""
-    text = "\n".join((RULES / f"{each}.yaml").read_text() for each in ("look", "config-map", "service", "act"))
+ACT = ("look", "config-map", "service", "act")
+
+
+def rights(namespace: str, name: str, account: str, rules: tuple[str, ...] = ACT) -> str:
+    """An account with rules of the chart for one Deployment, those of a worker or others, as YAML."""
+    text = "\n".join((RULES / f"{each}.yaml").read_text() for each in rules)
     for word, value in (
         ("WORKLOAD", name),
         ("PLURAL", "deployments"),
@@ -101,7 +104,7 @@ def rights(namespace: str, name: str) -> str:
         ("SERVICE", name),
     ):
         text = text.replace(word, value)
-    group, metadata = "rbac.authorization.k8s.io", {"name": f"trimtab-{name}", "namespace": namespace}
+    group, metadata = "rbac.authorization.k8s.io", {"name": account, "namespace": namespace}
     subjects = [{"kind": "ServiceAccount", **metadata}]
     role = {"apiGroup": group, "kind": "Role", "name": metadata["name"]}
     return yaml.safe_dump_all(
@@ -234,7 +237,7 @@ def hands(
     """The Deployment of this YAML, all Ready, and somebody with the chart's rights on it."""
     cluster.need_own("its images are loaded into the node")
     cluster.apply(namespace, text)
-    cluster.apply(namespace, rights(namespace, name))
+    cluster.apply(namespace, rights(namespace, name, f"trimtab-{name}"))
     cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=90s")
     workload = Workload(
         namespace,

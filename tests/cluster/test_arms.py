@@ -7,13 +7,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from adapters.actuators.kubernetes import api as real
 from adapters.actuators.kubernetes.api import Outdated, path
 from domain.errors import Conflict, Misconfigured, Rejected
 from domain.space import Parameter, SearchSpace
-from tests.cluster.arms import CPU, LEVEL, MEMORY, MI, ORIGINAL, REQUEST, Hands, again, hands, settled, shop
+from tests.cluster.arms import CPU, LEVEL, MEMORY, MI, ORIGINAL, REQUEST, Hands, again, hands, rights, settled, shop
 from tests.cluster.cluster import Cluster, until
 
 QUOTA = """
@@ -317,16 +319,19 @@ def test_an_edit_of_somebody_else_is_a_conflict(arms: Hands) -> None:
     settled(arms)
 
 
-def test_arms_stand_in_for_replicas_and_the_watchdog_gives_them_back(made: Hands) -> None:
-    """Of three replicas one is left while two arms serve. With nobody but the watchdog past the deadline there are
-    three again, and no arm."""
+def test_arms_stand_in_for_replicas_and_the_watchdog_gives_them_back(made: Hands, tmp_path: Path) -> None:
+    """Of three replicas one is left while two arms serve. With nobody but the watchdog past the deadline, and with its
+    few rights, there are three again, and no arm."""
     made.cluster.kubectl("scale", "deployment/shop", "--replicas=3", "-n", made.namespace)
     settled(made)
     before = made.production()
     made.begin()
     assert made.owner()["spec"]["replicas"] == 1
     assert len(made.production() & before) == 1
-    said = made.timed("reap", lambda: again(lambda: made.arms["a"].reap(time.time() + 7200.0)))
+    made.cluster.apply(made.namespace, rights(made.namespace, "shop", "watchdog", ("undo",)))
+    watchdog = made.cluster.api(made.cluster.account(made.namespace, "watchdog", tmp_path))
+    with mock.patch.object(real, "connect", return_value=watchdog):
+        said = made.timed("reap", lambda: again(lambda: made.arms["a"].reap(time.time() + 7200.0)))
     assert said is not None
     assert "silent past its deadline" in said
     assert made.owner()["spec"]["replicas"] == 3
