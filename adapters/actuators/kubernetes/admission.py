@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from adapters.actuators.kubernetes.shape import RESOURCES
+from adapters.actuators.kubernetes.shape import RESOURCES, twin
 from domain.allowance import Bound
 from domain.errors import Rejected
 from domain.space import Parameter, Settings
@@ -60,8 +60,13 @@ def _reach(ask: Ask, original: Settings, parameter: Parameter, inside: float, en
 
 def _refusal(ask: Ask, original: Settings, parameter: Parameter, value: float) -> str:
     exact = round(value) if parameter.type == "integer" else value
+    settings = {**original, parameter.name: exact}
+    other = twin(parameter.name)
+    beside = original.get(other)
+    if isinstance(beside, (int, float)) and (exact > beside if "request" in parameter.name else exact < beside):
+        settings[other] = exact  # a request above its limit would be refused whatever admission thinks
     try:
-        ask({**original, parameter.name: exact})
+        ask(settings)
     except Rejected as refusal:
         return f"admission: {refusal}"
     return ""

@@ -88,7 +88,7 @@ class Shape:
                 continue
             text = text_of(resource, float(value))
             after.setdefault(part, {})[resource] = text
-            if _twin(name) not in settings and present is not None and twin is not None and same(present, twin):
+            if twin(name) not in settings and present is not None and twin is not None and same(present, twin):
                 after[_OTHER[part]][resource] = text
         return after
 
@@ -155,5 +155,6 @@ class Shape:
         return cores(text) if resource == "cpu" else bytes_of(text)
 
 
-def _twin(name: str) -> str:
+def twin(name: str) -> str:
+    """The limit of a request, and the request of a limit."""
     return name.replace("request", "limit") if "request" in name else name.replace("limit", "request")

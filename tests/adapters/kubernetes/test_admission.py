@@ -78,3 +78,14 @@ def test_a_refusal_of_everything_refuses_the_run() -> None:
         cluster.server.refuse(_above(0.05))
         assert "admission refuses a pod like those that serve" in cluster.stage().survey().refusal
         assert cluster.pod("a") is None
+
+
+def test_a_request_takes_its_limit_along() -> None:
+    """Where both are searched, a request may rise above the limit that is in force now: the limit rises with it."""
+    request = Parameter("k8s.cpu_request", "real", 0.05, low=0.05, high=1.0, unit="cores")
+
+    def ask(settings: Settings) -> None:
+        if float(settings["k8s.cpu_request"]) > float(settings[CPU_LIMIT]):
+            raise Rejected("must be less than or equal to cpu limit")
+
+    assert narrowed(ask, {"k8s.cpu_request": 0.05, CPU_LIMIT: 0.15}, [request, CPU], {}) == {}
