@@ -226,7 +226,7 @@ if [ -x "$BIN/coredns" ]; then
   kubernetes cluster.local {
     kubeconfig $STATE/dns.kubeconfig test
   }
-  cache 5
+  cache 1
 }
 END
   "$K" apply -f - >/dev/null <<END

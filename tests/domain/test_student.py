@@ -6,7 +6,15 @@ import pytest
 
 from domain.estimate import student
 
-TABLE = {3: 3.182, 4: 2.776, 6: 2.447, 10: 2.228, 20: 2.086, 60: 2.000, 1000: 1.962}  # NIST/SEMATECH e-Handbook, 1.3.6.7.2
+TABLE = {
+    3: 3.182,
+    4: 2.776,
+    6: 2.447,
+    10: 2.228,
+    20: 2.086,
+    60: 2.000,
+    1000: 1.962,
+}  # NIST/SEMATECH e-Handbook, 1.3.6.7.2
 
 
 @pytest.mark.parametrize(("freedom", "value"), TABLE.items())
