@@ -80,7 +80,7 @@ class Shape:
         for name, (part, resource) in RESOURCES.items():
             if name not in settings:
                 continue
-            present, twin = (before.get(each, {}).get(resource) for each in (part, _OTHER[part]))
+            present, beside = (before.get(each, {}).get(resource) for each in (part, _OTHER[part]))
             value = settings[name]
             if value == UNSET:
                 if present is not None:
@@ -88,7 +88,7 @@ class Shape:
                 continue
             text = text_of(resource, float(value))
             after.setdefault(part, {})[resource] = text
-            if twin(name) not in settings and present is not None and twin is not None and same(present, twin):
+            if twin(name) not in settings and present is not None and beside is not None and same(present, beside):
                 after[_OTHER[part]][resource] = text
         return after
 
