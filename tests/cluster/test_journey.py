@@ -180,6 +180,7 @@ def world(cluster: Cluster, namespace: str, tmp_path: Path, held: None) -> Itera
             cluster.free_volumes()
 
 
+@pytest.mark.slow_cluster
 def test_the_winner_is_kept_and_the_alert_resolved(world: World) -> None:
     """Traffic rises, the alert opens a run, arms are made and compared, the winner is rolled out, the alert resolves,
     the history tells it, and the release leaves nothing but the winner, its annotations and the claim."""
@@ -245,6 +246,7 @@ def right(world: World, run: str) -> None:
     assert entry["outcome"] in ("kept", "restored", "nothing_to_gain", "inconclusive"), entry
 
 
+@pytest.mark.slow_cluster
 def test_everything_of_ours_may_die_in_the_middle_of_a_trial(world: World) -> None:
     """Controller, worker and Redis at once: journal and broker come back from the disk, and the run goes on."""
     run = world.rise()
@@ -281,7 +283,7 @@ def test_the_api_server_may_die_in_the_middle_of_a_trial(world: World) -> None:
     """Killed and back after ten seconds: writes wait, and the run goes on."""
     run = world.rise()
     world.in_a_trial()
-    world.cluster.restart("kube-apiserver", pause=10)
+    world.cluster.restart("apiserver", pause=10)
     right(world, run)
 
 
