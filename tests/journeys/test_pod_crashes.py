@@ -91,7 +91,7 @@ def test_a_watchdog_that_dies_half_way_and_a_worker_that_comes_back() -> None:
     with told("kept") as world:
         left = [each for each in deaths(world, "kept") if "template" in each.kind and "after" in each.kind]
         assert left
-        for first, each in (("worker", 1), ("watchdog", 3)):
+        for first, each in (("worker", 3), ("watchdog", 7)):
             for call in range(1, 200, each):
                 world.back(left[0].photo)
                 world.clock.time += FEW.patience + 60.0

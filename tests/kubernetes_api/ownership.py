@@ -202,13 +202,9 @@ def _pruned(kind: Type, new: Json, owners: Owners, last: Fields) -> Json:
     return without(kind, new, gone) or {}
 
 
-def written(fields: Fields) -> Json:
-    """The fields as `fieldsV1`."""
-    return copied(_written(fields))
-
-
 @functools.cache
-def _written(fields: Fields) -> Json:
+def written(fields: Fields) -> Json:
+    """The fields as `fieldsV1`. It is shared by all who ask, and nobody may change it."""
     out: Json = {}
     for path in sorted(fields):
         place = out
