@@ -145,6 +145,7 @@ def test_how_a_command_ended(monkeypatch: pytest.MonkeyPatch, last: str, outcome
         read_stdout=lambda: "out",
         read_stderr=lambda: "err",
         close=lambda: None,
+        sock=None,
     )
     monkeypatch.setattr("kubernetes.stream.stream", lambda *arguments, **options: stream)
     api = Api(client.ApiClient(client.Configuration(host="http://127.0.0.1:1")))
