@@ -220,12 +220,14 @@ def test_the_winner_is_kept_and_the_alert_resolved(world: World) -> None:
     told = world.cluster.helm("test", world.release, "-n", world.release)
     assert "Phase:          Succeeded" in told
     world.uninstall()
-    left = world.cluster.kubectl(
-        "-n", world.release, "get", "all,configmap,secret,serviceaccount,role,rolebinding,networkpolicy,pvc",
-        "-o", "name",
-    ).split()  # fmt: skip
-    ours = [name for name in left if name not in ("configmap/kube-root-ca.crt", "serviceaccount/default")]
-    assert ours == ["secret/trimtab-tokens", f"persistentvolumeclaim/data-{world.release}-redis-0"]
+    kinds = "all,configmap,secret,serviceaccount,role,rolebinding,networkpolicy,pvc"
+
+    def left() -> list[str]:
+        names = world.cluster.kubectl("-n", world.release, "get", kinds, "-o", "name").split()
+        return [name for name in names if name not in ("configmap/kube-root-ca.crt", "serviceaccount/default")]
+
+    claim = f"persistentvolumeclaim/data-{world.release}-redis-0"
+    until(lambda: left() == ["secret/trimtab-tokens", claim], 60, f"nothing but {claim} and what we made by hand")
     wide = world.cluster.kubectl(
         "get", "clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding", "-o", "name"
     )
