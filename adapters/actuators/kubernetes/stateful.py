@@ -70,9 +70,13 @@ class StatefulStage:
         return Adoption(dict(settings), {})
 
     def retire(self, run: str) -> None:
-        """No pod leaves."""
+        """No pod leaves. Whoever comes first carries through what the watchdog began."""
         sight = self._place.look()
-        if sight.before is not None and sight.before.run == run:
+        if sight.before is None or sight.before.run != run:
+            return
+        if sight.known and sight.before.reaped and not sight.before.back:
+            self._back.take(sight)
+        else:
             self._back.leave(sight, sight.before)
 
     def _propose(self, sight: Sight, before: Before, settings: Settings, plan: Plan, stamp: Stamp) -> Adoption:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -390,3 +391,18 @@ def test_a_stamp_of_the_past_is_stale() -> None:
             arm.write(OTHER, Stamp("r1", 4), arm.read().version)
         with pytest.raises(Stale):
             cluster.stage().adopt(OTHER, Stamp("r1", 4))
+
+
+def test_the_end_of_a_run_carries_through_what_the_watchdog_began() -> None:
+    """A watchdog that died right after it had said what it does: the candidate must not stay in the template."""
+    with sets(http=False) as cluster:
+        arm = protected(cluster)
+        arm.write(OTHER, Stamp("r1", 2), arm.read().version)
+        place = cluster.api
+        owner = place.get(path("StatefulSet", "default", "shop"))
+        assert owner is not None
+        before = json.loads(owner["metadata"]["annotations"]["trimtab.dev/before"])
+        note = {"trimtab.dev/before": json.dumps({**before, "reaped": True})}
+        place.merge(path("StatefulSet", "default", "shop"), {"metadata": {"annotations": note}})
+        cluster.stage().retire("r1")
+        assert cluster.carried() == [("150m", "gzip_comp_level 6;")] * 3
