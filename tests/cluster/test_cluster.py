@@ -98,9 +98,14 @@ def test_a_node_is_ready(cluster: Cluster) -> None:
 def test_a_deployment_rolls_out_and_is_served(cluster: Cluster, web: str) -> None:
     """Two pods become Ready, and one reaches them by the Service's name: pods, network and names work."""
     assert len(cluster.pods(web, "app=web")) == 2
-    ran = cluster.api().run(web, name_of(cluster, web), "web", ["curl", "-sS", "--max-time", "5", f"http://web.{web}/"])
-    assert ran.code == 0, ran.out
-    assert "Welcome to nginx" in ran.out
+    api, name = cluster.api(), name_of(cluster, web)
+
+    def served() -> bool:
+        """kube-proxy may take a moment after the pods are Ready."""
+        ran = api.run(web, name, "web", ["curl", "-sS", "--max-time", "5", f"http://web.{web}/"])
+        return ran.code == 0 and "Welcome to nginx" in ran.out
+
+    until(served, 10, "an answer by the Service's name")
 
 
 def test_a_resize_reaches_the_kernel_in_place(cluster: Cluster, web: str) -> None:
