@@ -6,16 +6,14 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
-from unittest import mock
 
-from adapters.actuators.kubernetes import api as real
-from adapters.actuators.kubernetes import workload as waiting
 from adapters.actuators.kubernetes.api import Ran, path
 from adapters.actuators.registry import restarting
+from domain.ports import Stamp
 from domain.space import SearchSpace
 from domain.target import Arm, Target
 from tests.kubernetes_api import cluster
-from tests.pods import SPACE, TARGET, WORKLOAD, Shop, deployment
+from tests.pods import SPACE, TARGET, WORKLOAD, Shop, around_it, connected, deployment
 
 Json = dict[str, Any]
 SET = path("StatefulSet", "default", "shop")
@@ -90,23 +88,20 @@ def stateful_set(replicas: int = 3, **spec: Any) -> Json:
 def sets(replicas: int = 3, target: Target = ORDINAL, *, http: bool = True, **spec: Any) -> Iterator[Sets]:
     """The workload with its ConfigMap, all Ready; more fields of its `spec`. Without `http` the fake is called
     directly."""
-    config = {"nginx.conf": "include tuned.conf;", "tuned.conf": "gzip on;\ngzip_comp_level 6;\n"}
-    meta = {"namespace": "default"}
     with cluster(http=http) as (server, api):
-        server.add(
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop-nginx", **meta}, "data": config},
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": "shop", **meta},
-                "spec": {"clusterIP": "None", "selector": {"app": "shop"}, "ports": [{"port": 8080}]},
-            },
-            stateful_set(replicas, **spec),
-        )
+        server.add(*around_it(), stateful_set(replicas, **spec))
         server.settle()
         made = Sets(server, api, target)
         server.break_pods(made.refused)
         server.automatic = True
         api.runner = made.run
-        with mock.patch.object(real, "connect", return_value=api), mock.patch.object(waiting, "LOOK", 0.01):
+        with connected(api):
             yield made
+
+
+def protected(cluster: Sets) -> Any:
+    """The arm, with the before-image of run r1 and updates held at its ordinal."""
+    arm = cluster.arms()["a"]
+    arm.protect("r1", 100.0)
+    cluster.stage().prepare(Stamp("r1", 1), 1000.0)
+    return arm

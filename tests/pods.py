@@ -133,27 +133,38 @@ def deployment(replicas: int = 4) -> Json:
     }
 
 
+def around_it() -> list[Json]:
+    """The ConfigMap with the workload's file, and the Service before it."""
+    config = {"nginx.conf": "include tuned.conf;", "tuned.conf": "gzip on;\ngzip_comp_level 6;\n"}
+    meta = {"namespace": "default"}
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop-nginx", **meta}, "data": config},
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "shop", **meta},
+            "spec": {"clusterIP": "None", "selector": {"app": "shop"}, "ports": [{"port": 8080}]},
+        },
+    ]
+
+
+@contextlib.contextmanager
+def connected(api: FakeApi) -> Iterator[None]:
+    """The product's own door leads to the fake, and nobody waits long for it."""
+    with mock.patch.object(real, "connect", return_value=api), mock.patch.object(waiting, "LOOK", 0.01):
+        yield
+
+
 @contextlib.contextmanager
 def shop(replicas: int = 4, target: Target = TARGET, *, http: bool = True, **workload: Any) -> Iterator[Shop]:
     """The workload with its Service and ConfigMap, all Ready. Without `http` the fake is called directly."""
-    config = {"nginx.conf": "include tuned.conf;", "tuned.conf": "gzip on;\ngzip_comp_level 6;\n"}
-    meta = {"namespace": "default"}
     with cluster(http=http) as (server, api):
-        server.add(
-            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shop-nginx", **meta}, "data": config},
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"name": "shop", **meta},
-                "spec": {"clusterIP": "None", "selector": {"app": "shop"}, "ports": [{"port": 8080}]},
-            },
-            deployment(replicas),
-        )
+        server.add(*around_it(), deployment(replicas))
         server.settle()
         server.automatic = True
         if workload:
             target = replace(target, workload=replace(WORKLOAD, **workload))
         made = Shop(server, api, target)
         api.runner = made.run
-        with mock.patch.object(real, "connect", return_value=api), mock.patch.object(waiting, "LOOK", 0.01):
+        with connected(api):
             yield made

@@ -142,16 +142,15 @@ def stage(target: Target) -> Stage | None:
     """Where the arms of a target are made, if they are."""
     if target.workload is None:
         return None
+    place, shape = _place(target)
     if target.workload.kind == _STATEFUL:
         from adapters.actuators.kubernetes.stateful import StatefulStage
 
-        set_place, shape = _stateful(target)
-        return StatefulStage(set_place, shape, _ordinal(target))
+        set_place = _set_place(place)
+        return StatefulStage(set_place, shape, _ordinal(target, set_place, shape))
     from adapters.actuators.kubernetes.stage import Cluster
 
-    arms = _pod_arms(target)
-    place, shape = _place(target)
-    return Cluster(place, shape, arms)
+    return Cluster(place, shape, _cloned(target, place, shape))
 
 
 def reap(target: Target, now: float, *, force: bool = False) -> list[str]:
@@ -184,32 +183,36 @@ def reverted(target: Target) -> tuple[str, ...]:
 
 
 def _pod_arms(target: Target) -> dict[str, PodArm]:
+    """The arms of a workload, by label."""
+    place, shape = _place(target)
+    if place.workload.kind == _STATEFUL:
+        arm = _ordinal(target, _set_place(place), shape)
+        return {arm.label: arm}
+    return _cloned(target, place, shape)
+
+
+def _cloned(target: Target, place: Place, shape: Shape) -> dict[str, PodArm]:
+    """The arms of a Deployment."""
     from adapters.actuators.kubernetes.arm import PodArm
 
-    if target.workload is not None and target.workload.kind == _STATEFUL:
-        arm = _ordinal(target)
-        return {arm.label: arm}
-    place, shape = _place(target)
     labels = tuple(arm.label for arm in target.arms)
     return {label: PodArm(place, shape, label, labels) for label in labels}
 
 
-def _ordinal(target: Target) -> OrdinalArm:
+def _ordinal(target: Target, place: StatefulPlace, shape: Shape) -> OrdinalArm:
     """The one arm of a StatefulSet."""
     from adapters.actuators.kubernetes.ordinal import OrdinalArm
 
     labels = tuple(arm.label for arm in target.arms)
     if len(labels) != 1:
         raise Misconfigured(f"measure.design: a StatefulSet has one arm, not {len(labels)}; write interleave")
-    place, shape = _stateful(target)
     return OrdinalArm(place, shape, labels[0], labels)
 
 
-def _stateful(target: Target) -> tuple[StatefulPlace, Shape]:
+def _set_place(place: Place) -> StatefulPlace:
     from adapters.actuators.kubernetes.ordinals import StatefulPlace
 
-    place, shape = _place(target)
-    return StatefulPlace(place.api, place.workload), shape
+    return StatefulPlace(place.api, place.workload)
 
 
 def _place(target: Target) -> tuple[Place, Shape]:

@@ -19,10 +19,10 @@ from adapters.actuators.kubernetes.arm import PodArm
 from adapters.actuators.kubernetes.stage import Cluster as Stage
 from domain.errors import Transient
 from domain.ports import Image, Stamp
-from domain.profile import DEMO
 from domain.space import Parameter, SearchSpace, Settings, Value
-from domain.target import Arm, Objective, Target, Workload
+from domain.target import Target
 from tests.cluster.cluster import Cluster, ControlGroup, until
+from tests.pods import TARGET, WORKLOAD
 
 RULES = Path(__file__).parents[2] / "helm" / "trimtab" / "files" / "rbac"
 CPU, REQUEST, MEMORY, LEVEL = "k8s.cpu_limit", "k8s.cpu_request", "k8s.memory_limit", "nginx.gzip_comp_level"
@@ -94,14 +94,24 @@ def shop(name: str = "shop", *, replicas: int = 2, sub_path: bool = False) -> st
 ACT = ("look", "config-map", "service", "act")
 
 
-def rights(namespace: str, name: str, account: str, rules: tuple[str, ...] = ACT) -> str:
-    """An account with rules of the chart for one Deployment, those of a worker or others, as YAML."""
+def rights(
+    namespace: str,
+    name: str,
+    account: str,
+    rules: tuple[str, ...] = ACT,
+    *,
+    plural: str = "deployments",
+    ordinals: str = "",
+) -> str:
+    """An account with rules of the chart for one workload, those of a worker or others, as YAML. `ordinals` are the
+    pods of a StatefulSet."""
     text = "\n".join((RULES / f"{each}.yaml").read_text() for each in rules)
     for word, value in (
         ("WORKLOAD", name),
-        ("PLURAL", "deployments"),
+        ("PLURAL", plural),
         ("CONFIG_MAP", f"{name}-nginx"),
         ("SERVICE", name),
+        ("ORDINALS", ordinals),
     ):
         text = text.replace(word, value)
     group, metadata = "rbac.authorization.k8s.io", {"name": account, "namespace": namespace}
@@ -239,24 +249,8 @@ def hands(
     cluster.apply(namespace, text)
     cluster.apply(namespace, rights(namespace, name, f"trimtab-{name}"))
     cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", namespace, "--timeout=90s")
-    workload = Workload(
-        namespace,
-        name,
-        service=name,
-        config_map=f"{name}-nginx",
-        key="tuned.conf",
-        take_over=("kubectl-client-side-apply",),
-    )
-    whole = Target(
-        name=name,
-        mode="act",
-        actuator="kubernetes+nginx",
-        arms=(Arm("a"), Arm("b")),
-        space=SPACE,
-        objective=Objective("p95", unit="s"),
-        profile=DEMO,
-        workload=workload,
-    )
+    workload = replace(WORKLOAD, namespace=namespace, name=name, service=name, config_map=f"{name}-nginx")
+    whole = replace(TARGET, name=name, space=SPACE, workload=workload)
     ours = cluster.api(cluster.account(namespace, f"trimtab-{name}", directory))
     with mock.patch.object(real, "connect", return_value=ours):
         yield Hands(cluster, namespace, replace(whole, **target), ours)

@@ -11,7 +11,6 @@ from typing import Any
 from unittest import mock
 
 import pytest
-import yaml
 
 from adapters.actuators.kubernetes import api as real
 from adapters.actuators.kubernetes.api import Json, path
@@ -19,6 +18,7 @@ from domain.errors import Rejected, Transient
 from domain.events import Refused
 from domain.ports import Image, Stamp
 from domain.space import Settings
+from tests.cluster.arms import ACT, rights
 from tests.cluster.cluster import Cluster, until
 from tests.journeys.pods import BEFORE, TUNED, WINNER
 from tests.journeys.test_ordinals import ORIGINAL, WON, SetWorld
@@ -26,13 +26,6 @@ from tests.ordinals import ORDINAL, Sets
 from tests.pods import CPU_LIMIT, LEVEL, TARGET
 
 RULES = Path(__file__).parents[2] / "helm" / "trimtab" / "files" / "rbac"
-NAMES = {
-    "WORKLOAD": "shop",
-    "PLURAL": "statefulsets",
-    "CONFIG_MAP": "shop-nginx",
-    "SERVICE": "shop",
-    "ORDINALS": "shop-0, shop-1, shop-2",
-}
 BAD: Settings = {CPU_LIMIT: 0.2, LEVEL: 4711}
 SHOP = """
 apiVersion: v1
@@ -114,7 +107,9 @@ def made(request: pytest.FixtureRequest, cluster: Cluster, namespace: str, tmp_p
     runs before nginx."""
     cluster.need_own("its images are loaded into the node")
     cluster.apply(namespace, SHOP.replace("BROKEN", getattr(request, "param", "").replace('"', '\\"')))
-    cluster.apply(namespace, rights(namespace))
+    rules = (*ACT, "stateful-set")
+    names = "shop-0, shop-1, shop-2"
+    cluster.apply(namespace, rights(namespace, "shop", "trimtab", rules, plural="statefulsets", ordinals=names))
     cluster.kubectl("rollout", "status", "statefulset/shop", "-n", namespace, "--timeout=90s")
     assert ORDINAL.workload is not None
     target = replace(
@@ -126,30 +121,6 @@ def made(request: pytest.FixtureRequest, cluster: Cluster, namespace: str, tmp_p
     with mock.patch.object(real, "connect", return_value=ours):
         nothing: Any = SimpleNamespace(store=SimpleNamespace())
         yield RealSets(nothing, ours, target, namespace=namespace, admin=cluster.api())
-
-
-def rights(namespace: str) -> str:
-    """An account with the rules of the chart for a StatefulSet that may be changed."""
-    text = "\n".join((RULES / f"{name}.yaml").read_text() for name in ("look", "config-map", "service", "act"))
-    text += "\n" + (RULES / "stateful-set.yaml").read_text()
-    for name, value in NAMES.items():
-        text = text.replace(name, value)
-    metadata = {"name": "trimtab", "namespace": namespace}
-    group = "rbac.authorization.k8s.io"
-    subject = {"kind": "ServiceAccount", **metadata}
-    return yaml.safe_dump_all(
-        [
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
-            {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": yaml.safe_load(text)},
-            {
-                "apiVersion": f"{group}/v1",
-                "kind": "RoleBinding",
-                "metadata": metadata,
-                "roleRef": {"apiGroup": group, "kind": "Role", "name": "trimtab"},
-                "subjects": [subject],
-            },
-        ]
-    )
 
 
 def again(call: Any, seconds: float = 120.0) -> Any:

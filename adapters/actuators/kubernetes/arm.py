@@ -27,7 +27,7 @@ from adapters.actuators.kubernetes.pods import Pods, born, carried, hopeless, re
 from adapters.actuators.kubernetes.quantity import same as same_amount
 from adapters.actuators.kubernetes.record import BEFORE, SET_ASIDE, STATE, Before, text
 from adapters.actuators.kubernetes.shape import Shape
-from adapters.actuators.kubernetes.story import Story
+from adapters.actuators.kubernetes.story import Story, words_of
 from adapters.actuators.kubernetes.way_back import WayBack
 from adapters.actuators.kubernetes.workload import Place, Sight, tuned, with_generation
 from domain.errors import Conflict, Misconfigured, Rejected, Stale, Transient
@@ -101,7 +101,7 @@ class PodArm:
             if former.pod is not None or seen.pod is not None:
                 self._bring(former, seen.settings, stamp)
             raise
-        self._story.tell(sight.owner, "CandidateApplied", f"arm {self.label}: {_words(settings)}", stamp.run)
+        self._story.tell(sight.owner, "CandidateApplied", f"arm {self.label}: {words_of(settings)}", stamp.run)
         return self.read()
 
     def effective(self) -> Settings:
@@ -386,7 +386,3 @@ def _recorded(pod: Json) -> Settings | None:
         found = json.loads(raw) if raw else None
         return found if isinstance(found, dict) else None
     return None
-
-
-def _words(settings: Settings) -> str:
-    return ", ".join(f"{name}={value}" for name, value in settings.items())

@@ -12,8 +12,9 @@ from adapters.actuators.kubernetes.manifest import (
     KEPT_SLOTS,
     arm_name,
     before_name,
-    config_volumes,
     kept_name,
+    owner_reference,
+    showing,
     template,
 )
 from adapters.actuators.kubernetes.workload import NOT_THERE
@@ -43,7 +44,7 @@ class Config:
             return ""
         spec = template(owner)["spec"]
         for name in self.names():
-            if any(True for _ in config_volumes(spec, name)):
+            if showing(spec, name):
                 return name
         raise Misconfigured(
             f"workload.config_map: {self._workload.config_map} is no volume of {self._workload.kind} "
@@ -128,14 +129,13 @@ class Config:
         seen = {key: found["metadata"][key] for key in ("uid", "resourceVersion")} if found is not None else None
         data = dict((self._api.get(self._path(source)) or {}).get("data") or {})
         data[self._workload.key] = body
-        reference = {"apiVersion": "apps/v1", "kind": self._workload.kind, "name": self._workload.name}
         manifest: Json = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
                 "name": name,
                 "namespace": self._workload.namespace,
-                "ownerReferences": [{**reference, "uid": owner["metadata"]["uid"], "controller": False}],
+                "ownerReferences": [owner_reference(owner, self._workload)],
                 **(seen or {"resourceVersion": NOT_THERE}),
             },
             "data": data,

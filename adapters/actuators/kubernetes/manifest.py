@@ -70,12 +70,15 @@ def config_volumes(spec: Json, config_map: str) -> Iterator[Json]:
                 yield part["configMap"]
 
 
+def showing(spec: Json, config_map: str) -> list[Json]:
+    """The volumes that show this ConfigMap."""
+    return [each for each in spec.get("volumes") or [] if any(config_volumes({"volumes": [each]}, config_map))]
+
+
 def mounted_at(spec: Json, workload: Workload, config_map: str) -> tuple[str, bool]:
     """Where the key of a ConfigMap lies in the tuned container, and whether a change gets there by itself: not through
     a subPath, nor from an immutable volume. Raises Misconfigured where it is not mounted."""
-    for volume in spec.get("volumes") or []:
-        if not any(True for _ in config_volumes({"volumes": [volume]}, config_map)):
-            continue
+    for volume in showing(spec, config_map):
         for mount in container_of(spec, workload).get("volumeMounts") or []:
             if mount["name"] != volume["name"]:
                 continue
@@ -145,13 +148,14 @@ def arm_pod(
             "namespace": workload.namespace,
             "labels": {**arm_labels(service), ARM: label, RUN: run[-63:]},
             "annotations": {**(made.get("annotations") or {}), **annotations},
-            "ownerReferences": [_owner_reference(owner, workload)],
+            "ownerReferences": [owner_reference(owner, workload)],
         },
         "spec": pod,
     }
 
 
-def _owner_reference(owner: Json, workload: Workload) -> Json:
+def owner_reference(owner: Json, workload: Workload) -> Json:
+    """The workload owns it, but not as controller: garbage collection without adoption."""
     return {
         "apiVersion": "apps/v1",
         "kind": workload.kind,

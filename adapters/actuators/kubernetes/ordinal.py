@@ -10,10 +10,10 @@ import contextlib
 from dataclasses import replace
 
 from adapters.actuators.kubernetes.api import Json
-from adapters.actuators.kubernetes.arm import PodArm, _Seen, _words
+from adapters.actuators.kubernetes.arm import PodArm, _Seen
 from adapters.actuators.kubernetes.candidates import Candidates
 from adapters.actuators.kubernetes.fields import fields_with, spec_before
-from adapters.actuators.kubernetes.manifest import config_volumes, container_of, digest, template
+from adapters.actuators.kubernetes.manifest import container_of, digest, showing, template
 from adapters.actuators.kubernetes.ordinals import (
     OrdinalsBack,
     StatefulPlace,
@@ -27,6 +27,7 @@ from adapters.actuators.kubernetes.pods import carried, ready, status_of
 from adapters.actuators.kubernetes.quantity import same
 from adapters.actuators.kubernetes.record import STATE, Before, text
 from adapters.actuators.kubernetes.shape import Shape
+from adapters.actuators.kubernetes.story import words_of
 from adapters.actuators.kubernetes.way_back import fields_of
 from adapters.actuators.kubernetes.workload import Sight, wait, with_generation
 from domain.errors import Rejected, Stale, Transient
@@ -63,7 +64,7 @@ class OrdinalArm(PodArm):
         except Rejected:
             self._undo(seen.settings, stamp)
             raise
-        self._story.tell(sight.owner, "CandidateApplied", f"arm {self.label}: {_words(settings)}", stamp.run)
+        self._story.tell(sight.owner, "CandidateApplied", f"arm {self.label}: {words_of(settings)}", stamp.run)
         return self.read()
 
     def effective(self) -> Settings:
@@ -140,7 +141,7 @@ class OrdinalArm(PodArm):
         others = [each for each in sorted(self._shape.names) if here.get(each) != there.get(each)]
         if others:
             return f"pod {name} got other variables than its template says: {', '.join(others)}"
-        if self._config and not any(True for _ in config_volumes(pod["spec"], self._config.named(owner))):
+        if self._config and not showing(pod["spec"], self._config.named(owner)):
             return f"pod {name} does not mount ConfigMap {self._config.named(owner)}"
         return "" if carried(pod, self._workload) else f"pod {name} is not proven to run with its resources"
 

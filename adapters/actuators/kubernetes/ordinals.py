@@ -164,9 +164,10 @@ class OrdinalsBack(WayBack):
             return sight
         return self._set.set_rollout(sight, ordinal)
 
-    def leave(self, sight: Sight, before: Before) -> None:
-        """The end of a run that leaves the template as it is. Pods are updated as before where that changes none of
-        them; after a foreign hand they are not, as it would bring what the template holds of ours to every pod."""
+    def end(self, sight: Sight) -> None:
+        """Pods are updated as before where that changes none of them; after a foreign hand they are not, as it would
+        bring what the template holds of ours to every pod."""
+        before = sight.way_back
         if sight.known and not self._set.unsettled(sight):
             self._set.set_rollout(sight, before.partition, before.strategy)
             return
@@ -177,7 +178,7 @@ class OrdinalsBack(WayBack):
 
     def _stand_back(self, sight: Sight, before: Before) -> str:
         """Somebody changed the template while the run was silent: it stays so."""
-        self.leave(sight, before)
+        self.end(sight)
         self._set.annotate(self._set.look(), lambda now: {BEFORE: None, SET_ASIDE: text(before)})
         name = f"StatefulSet {self._set.workload.name}"
         return f"{name}: run {before.run} is over; its template was changed by somebody else and stays so"

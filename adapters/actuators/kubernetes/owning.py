@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from adapters.actuators.kubernetes.api import Json
 from adapters.actuators.kubernetes.config import Config
-from adapters.actuators.kubernetes.manifest import config_volumes, container_of, template
+from adapters.actuators.kubernetes.manifest import container_of, showing, template
 from adapters.actuators.kubernetes.owners import (
     Path,
     env_path,
@@ -35,9 +35,8 @@ def fields_of_parameter(name: str, owner: Json, workload: Workload, shape: Shape
             yield env_path(container, variable)
     else:
         named = config.named(owner)
-        for volume in spec.get("volumes") or []:
-            if any(True for _ in config_volumes({"volumes": [volume]}, named)):
-                yield volume_path(volume["name"]) if "configMap" in volume else projected_path(volume["name"])
+        for volume in showing(spec, named):
+            yield volume_path(volume["name"]) if "configMap" in volume else projected_path(volume["name"])
 
 
 def owned(sight: Sight, workload: Workload, shape: Shape, config: Config) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapters.actuators.kubernetes.api import Json
-from adapters.actuators.kubernetes.manifest import config_volumes, template
+from adapters.actuators.kubernetes.manifest import showing, template
 from adapters.actuators.kubernetes.owners import Path, env_path, projected_path, resource_path, reverted, volume_path
 from adapters.actuators.kubernetes.owners import words as path_words
 from adapters.actuators.kubernetes.quantity import same
@@ -56,8 +56,8 @@ def kept_in(sight: Sight, before: Before, settings: Settings, now: float, worklo
             if not _alike(was, left):
                 fields[name] = was, left
         if named != before.config_map:
-            for volume in _showing(sight.owner, named):
-                fields[f"volume.{volume}"] = before.config_map, named
+            for volume in showing(template(sight.owner)["spec"], named):
+                fields[f"volume.{volume['name']}"] = before.config_map, named
     for name, (was, left) in (earlier.fields if earlier is not None else {}).items():
         if name not in fields and _alike(_text(sight.owner, workload, name, left), left):
             fields[name] = was, left
@@ -146,11 +146,6 @@ def _text(owner: Json, workload: Workload, name: str, wanted: str | None = None)
 def _before(before: Before, name: str) -> str | None:
     kind, _, rest = name.partition(".")
     return before.variables.get(rest) if kind == "env" else (before.resources.get(kind) or {}).get(rest)
-
-
-def _showing(owner: Json, named: str) -> list[str]:
-    volumes = template(owner)["spec"].get("volumes") or []
-    return [each["name"] for each in volumes if any(True for _ in config_volumes({"volumes": [each]}, named))]
 
 
 def _container(owner: Json, workload: Workload) -> Json:

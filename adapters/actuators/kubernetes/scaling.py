@@ -14,7 +14,7 @@ from adapters.actuators.kubernetes.manifest import DOMAIN
 from adapters.actuators.kubernetes.quantity import value_of
 from adapters.actuators.kubernetes.record import BEFORE, Before, text
 from adapters.actuators.kubernetes.workload import TRIES, Place, Sight
-from domain.errors import Conflict, Rejected, Transient
+from domain.errors import Rejected, Transient
 from domain.target import Workload
 
 COARSE = 0.5 / DRIFT  # per cent; a lower target may be off by more, as it is a whole number
@@ -176,6 +176,5 @@ def _original(known: Mapping[str, float], point: ScalePoint, request: float) -> 
 
 
 def _told(sight: Sight, metrics: Mapping[str, list[list[Json]]]) -> Before:
-    if sight.before is None:
-        raise Conflict("the before-image was removed meanwhile")
-    return replace(sight.before, autoscalers={**sight.before.autoscalers, **metrics})
+    before = sight.way_back
+    return replace(before, autoscalers={**before.autoscalers, **metrics})

@@ -16,12 +16,12 @@ from adapters.actuators.kubernetes.manifest import arm_labels
 from adapters.actuators.kubernetes.record import BEFORE, KEPT, Before, text
 from adapters.actuators.kubernetes.reverted import kept_in
 from adapters.actuators.kubernetes.shape import Shape
-from adapters.actuators.kubernetes.story import Story
+from adapters.actuators.kubernetes.story import Story, words_of
 from adapters.actuators.kubernetes.survey import Survey, around, replaces
 from adapters.actuators.kubernetes.way_back import ROLLOUT_SECONDS, WayBack, fields_of
 from adapters.actuators.kubernetes.workload import LOOK, Place, Sight, wait
 from domain.allowance import Adoption, Allowance
-from domain.errors import Conflict, Rejected, Transient
+from domain.errors import Rejected, Transient
 from domain.ports import Stamp
 from domain.space import Settings
 
@@ -44,12 +44,12 @@ class Cluster:
         return self._survey.make()
 
     def prepare(self, stamp: Stamp, until: float) -> None:
-        sight = self._ours(self._place.look(), stamp)
+        sight = self._place.of_run(self._place.look(), stamp.run)
         if sight.before is not None and sight.before.until < until:
             sight = self._place.annotate(sight, lambda now: {BEFORE: text(_lasting(now, until))})
         for arm in self._arms.values():
             arm.make(stamp)
-        sight, seen = self._ours(self._place.look(), stamp), around(self._place.api, self._workload)
+        sight, seen = self._place.of_run(self._place.look(), stamp.run), around(self._place.api, self._workload)
         hindrance = waits(seen.budgets, arm_labels(self._place.service()))
         if hindrance:
             raise Transient(f"waiting: {hindrance}")
@@ -59,10 +59,8 @@ class Cluster:
         self._story.tell(sight.owner, "TuningStarted", f"arms {', '.join(self._arms)} serve", stamp.run)
 
     def adopt(self, settings: Settings, stamp: Stamp) -> Adoption:
-        sight = self._ours(self._place.look(), stamp)
-        before = sight.before
-        if before is None:
-            raise Conflict(f"there is no before-image on {self._workload.name}")
+        sight = self._place.of_run(self._place.look(), stamp.run)
+        before = sight.way_back
         plan = self._adopting.plan(sight, before, settings)
         if plan.held:
             fields = fields_with(settings, sight, before, self._workload, self._shape, self._config, _as_it_is)
@@ -74,14 +72,13 @@ class Cluster:
         except Rejected:
             # Not waited for here: a step that ended so would put the refused settings there again. The run goes back
             # as a whole now, and that waits.
-            sight = self._ours(self._place.look(), stamp)
+            sight = self._place.of_run(self._place.look(), stamp.run)
             self._place.set_template(sight, fields_of(sight, before, self._place), force=True)
             raise
-        sight = self._adopting.after_rollout(self._ours(self._place.look(), stamp), plan)
+        sight = self._adopting.after_rollout(self._place.of_run(self._place.look(), stamp.run), plan)
         kept = kept_in(sight, before, settings, time.time(), self._workload, self._config.named(sight.owner))
         sight = self._place.annotate(sight, lambda now: {KEPT: text(kept)})
-        words = ", ".join(f"{name}={value}" for name, value in settings.items())
-        self._story.tell(sight.owner, "Kept", words, stamp.run)
+        self._story.tell(sight.owner, "Kept", words_of(settings), stamp.run)
         return Adoption(dict(settings), {})
 
     def retire(self, run: str) -> None:
@@ -92,13 +89,6 @@ class Cluster:
         self._story.tell(sight.owner, "ArmsRetired", "the arms are gone", run)
 
     # --- inside ------------------------------------------------------------------------------------------------------
-
-    def _ours(self, sight: Sight, stamp: Stamp) -> Sight:
-        if not sight.known:
-            raise Conflict(f"{self._workload.kind} {self._workload.name} was changed by somebody else")
-        if sight.before is None or sight.before.run != stamp.run:
-            raise Conflict(f"{self._workload.name} does not carry the before-image of run {stamp.run}")
-        return sight
 
     def _fields(self, sight: Sight, before: Before, settings: Settings) -> Json:
         """What the template shall say. A changed file goes into a new ConfigMap."""
@@ -134,6 +124,4 @@ def _as_it_is(named: str, body: str) -> str:
 
 
 def _lasting(sight: Sight, until: float) -> Before:
-    if sight.before is None:
-        raise Conflict("the before-image was removed meanwhile")
-    return replace(sight.before, until=until)
+    return replace(sight.way_back, until=until)

@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 
 from adapters.actuators.kubernetes.adopting import Adopting, Plan
-from adapters.actuators.kubernetes.arm import _words
 from adapters.actuators.kubernetes.config import Config
 from adapters.actuators.kubernetes.fields import fields_with
 from adapters.actuators.kubernetes.ordinal import OrdinalArm
@@ -15,12 +14,12 @@ from adapters.actuators.kubernetes.ordinals import OrdinalsBack, StatefulPlace, 
 from adapters.actuators.kubernetes.record import KEPT, Before, text
 from adapters.actuators.kubernetes.reverted import kept_in
 from adapters.actuators.kubernetes.shape import Shape
-from adapters.actuators.kubernetes.story import Story
+from adapters.actuators.kubernetes.story import Story, words_of
 from adapters.actuators.kubernetes.survey import Survey
 from adapters.actuators.kubernetes.way_back import ROLLOUT_SECONDS
 from adapters.actuators.kubernetes.workload import Sight, wait
 from domain.allowance import Adoption, Allowance
-from domain.errors import Conflict, Rejected, Transient
+from domain.errors import Rejected, Transient
 from domain.ports import Stamp
 from domain.space import Settings
 
@@ -43,13 +42,14 @@ class StatefulStage:
         return replace(allowed, frozen={**allowed.frozen, **allowed.advised}, advised={})
 
     def prepare(self, stamp: Stamp, until: float) -> None:
-        sight, _ = self._ours(self._place.look(), stamp)
+        sight = self._place.of_run(self._place.look(), stamp.run)
         self._arm.make(stamp)
         name = self._place.name_at(sight, self._place.top(sight))
         self._story.tell(sight.owner, "TuningStarted", f"arm {self._arm.label} is pod {name}", stamp.run)
 
     def adopt(self, settings: Settings, stamp: Stamp) -> Adoption:
-        sight, before = self._ours(self._place.look(), stamp)
+        sight = self._place.of_run(self._place.look(), stamp.run)
+        before = sight.way_back
         plan = self._adopting.plan(sight, before, settings)
         if plan.held:
             return self._propose(sight, before, settings, plan, stamp)
@@ -61,23 +61,20 @@ class StatefulStage:
             with contextlib.suppress(Transient):
                 self._back.take(self._place.look())
             raise
-        sight, before = self._ours(sight, stamp)
+        sight = self._place.of_run(sight, stamp.run)
+        before = sight.way_back
         sight = self._place.set_rollout(sight, before.partition, before.strategy)
         sight = self._adopting.after_rollout(sight, plan)
         kept = kept_in(sight, before, settings, time.time(), self._workload, self._config.named(sight.owner))
         sight = self._place.annotate(sight, lambda now: {KEPT: text(kept)})
-        self._story.tell(sight.owner, "Kept", _words(settings), stamp.run)
+        self._story.tell(sight.owner, "Kept", words_of(settings), stamp.run)
         return Adoption(dict(settings), {})
 
     def retire(self, run: str) -> None:
-        """No pod leaves. Whoever comes first carries through what the watchdog began."""
+        """No pod leaves."""
         sight = self._place.look()
-        if sight.before is None or sight.before.run != run:
-            return
-        if sight.known and sight.before.reaped and not sight.before.back:
-            self._back.take(sight)
-        else:
-            self._back.leave(sight, sight.before)
+        if sight.before is not None and sight.before.run == run:
+            self._back.finish(sight)
 
     def _propose(self, sight: Sight, before: Before, settings: Settings, plan: Plan, stamp: Stamp) -> Adoption:
         """Somebody came to own what a candidate of this run has written by now: it goes back first."""
@@ -88,13 +85,6 @@ class StatefulStage:
         return self._adopting.propose(self._place.look(), before, fields, settings, plan, stamp.run)
 
     # --- inside ------------------------------------------------------------------------------------------------------
-
-    def _ours(self, sight: Sight, stamp: Stamp) -> tuple[Sight, Before]:
-        if not sight.known:
-            raise Conflict(f"StatefulSet {self._workload.name} was changed by somebody else")
-        if sight.before is None or sight.before.run != stamp.run:
-            raise Conflict(f"StatefulSet {self._workload.name} does not carry the before-image of run {stamp.run}")
-        return sight, sight.before
 
     def _lowered(self, sight: Sight) -> Sight:
         """The partition goes down by one whenever all pods from it on carry the template. Raises Rejected if one of

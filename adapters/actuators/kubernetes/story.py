@@ -9,12 +9,18 @@ from typing import Literal
 
 from adapters.actuators.kubernetes.api import Api, Json, path
 from domain.errors import TrimtabError
+from domain.space import Settings
 from domain.target import Workload
 
 Reason = Literal[
     "TuningStarted", "CandidateApplied", "Kept", "Proposed", "RolledBack", "ArmsRetired", "Conflict", "Reverted"
 ]
 MOST = 1000  # characters; the API server refuses longer notes
+
+
+def words_of(settings: Settings) -> str:
+    """Settings in one line."""
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
 class Story:

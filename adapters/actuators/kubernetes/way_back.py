@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from adapters.actuators.kubernetes.api import Json
 from adapters.actuators.kubernetes.config import Config
-from adapters.actuators.kubernetes.manifest import arm_name, config_volumes, container_of, template
+from adapters.actuators.kubernetes.manifest import arm_name, container_of, showing, template
 from adapters.actuators.kubernetes.pods import Pods
 from adapters.actuators.kubernetes.record import BEFORE, KEPT, SET_ASIDE, STATE, Before, State, text
 from adapters.actuators.kubernetes.reverted import Reverts
@@ -54,7 +54,11 @@ class WayBack:
         if sight.known and sight.before is not None and sight.before.reaped and not sight.before.back:
             self.take(sight)
         else:
-            self.retire(sight)
+            self.end(sight)
+
+    def end(self, sight: Sight) -> None:
+        """The end of a run that leaves the template as it is."""
+        self.retire(sight)
 
     def retire(self, sight: Sight) -> None:
         """What the arms replaced serves again; then they leave. The template stays as it is."""
@@ -161,9 +165,7 @@ def fields_of(sight: Sight, before: Before, place: Place) -> Json:
 def volumes(spec: Json, named: str, wanted: str) -> list[Json]:
     """The volumes that name one ConfigMap, naming another, for server-side apply."""
     found = []
-    for volume in spec.get("volumes") or []:
-        if not any(True for _ in config_volumes({"volumes": [volume]}, named)):
-            continue
+    for volume in showing(spec, named):
         if "configMap" in volume:
             found.append({"name": volume["name"], "configMap": {"name": wanted}})
             continue
@@ -178,6 +180,4 @@ def volumes(spec: Json, named: str, wanted: str) -> list[Json]:
 
 
 def _reaped(sight: Sight, *, back: bool) -> Before:
-    if sight.before is None:
-        raise Conflict("the before-image was removed meanwhile")
-    return replace(sight.before, reaped=True, back=back)
+    return replace(sight.way_back, reaped=True, back=back)

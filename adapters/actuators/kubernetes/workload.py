@@ -51,6 +51,13 @@ class Sight:
         return self.print in (*self.state.ours, *original)
 
     @property
+    def way_back(self) -> Before:
+        """The before-image. Raises Conflict where there is none any more."""
+        if self.before is None:
+            raise Conflict(f"the before-image of {self.owner['metadata']['name']} was removed meanwhile")
+        return self.before
+
+    @property
     def replicas(self) -> int:
         return int(self.owner["spec"].get("replicas", 1))
 
@@ -76,6 +83,14 @@ class Place:
             where = f"{self.workload.kind} {self.workload.name} in namespace {self.workload.namespace}"
             raise Misconfigured(f"workload: there is no {where}; create it, or correct the policy")
         return seen(owner)
+
+    def of_run(self, sight: Sight, run: str) -> Sight:
+        """The same sight, if the workload is this run's. Raises Conflict."""
+        if not sight.known:
+            raise Conflict(f"{self.workload.kind} {self.workload.name} was changed by somebody else")
+        if sight.before is None or sight.before.run != run:
+            raise Conflict(f"{self.workload.kind} {self.workload.name} does not carry the before-image of run {run}")
+        return sight
 
     def pod(self, label: str) -> Json | None:
         """The arm's pod, if it is there."""
