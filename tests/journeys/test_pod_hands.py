@@ -98,14 +98,18 @@ def test_an_edit_between_a_look_and_a_write_is_seen() -> None:
         assert number > 15
 
 
-def test_an_autoscaler_in_between_makes_the_pair_missing() -> None:
-    """The load of every pod changed with the replicas: no window that saw it counts. What arms stood in for is given
-    back on top of what the autoscaler wants."""
+def scale(world: PodWorld, replicas: int) -> None:
+    """As `kubectl scale` does, or an autoscaler that somebody made meanwhile."""
+    hand = Manager("kubectl", "Update", "scale")
+    world.cluster.server.store.merge(placed(DEPLOYMENT)[0], {"spec": {"replicas": replicas}}, hand)
+
+
+def test_scaling_in_between_makes_the_pair_missing() -> None:
+    """The load of every pod changed with the replicas: no window that saw it counts. The replicas stay as said."""
     with told("kept") as world:
         until(world, Applied)
         world.clock.time += 5.0
-        scaler = Manager("kube-controller-manager", "Update", "scale")
-        world.cluster.server.store.merge(placed(DEPLOYMENT)[0], {"spec": {"replicas": 3}}, scaler)
+        scale(world, 3)
         world.go()
         windows = [window for event in world.events() if isinstance(event, Measured) for window in event.windows]
         spoilt = [window for window in windows if "number of replicas" in window.disturbed]
@@ -113,8 +117,55 @@ def test_an_autoscaler_in_between_makes_the_pair_missing() -> None:
         assert len(spoilt) < len(windows)
         assert closed(world) == "kept"
         assert in_template(world) == WINNER
-        clean(world, replicas=5)
+        clean(world, replicas=3)
         unprotected(world)
+
+
+@pytest.mark.parametrize("replicas", [1, 4, 6])  # 4: the manifest is applied again, with the number before the run
+@pytest.mark.parametrize("kind", [Prepared, Applied, Adopted])
+def test_whoever_scales_in_the_middle_wins(kind: type[Event], replicas: int) -> None:
+    """Arms stand in for replicas of what was there before; whoever scales says how many there shall be now."""
+    with told("kept") as world:
+        until(world, kind)
+        scale(world, replicas)
+        world.go()
+        clean(world, replicas=replicas)
+        unprotected(world)
+
+
+@pytest.mark.parametrize("replicas", [1, 4, 6])
+def test_whoever_scales_wins_although_no_worker_lives(replicas: int) -> None:
+    """The watchdog leaves the number alone, too."""
+    with told("kept") as world:
+        until(world, Applied)
+        scale(world, replicas)
+        until_reaped(world)
+        clean(world, replicas=replicas)
+
+
+def test_scaling_between_a_look_and_the_way_back_is_seen() -> None:
+    """Somebody scales while a step is at its writes, right before one of them to the workload: every third in turn."""
+    with told("kept") as world:
+        until(world, Prepared)
+        photo = world.photo()
+        for number in range(1, 60, 3):
+            world.back(photo)
+            left = number
+
+            def notice(call: Call, done: bool) -> None:
+                nonlocal left
+                if call.path == DEPLOYMENT and call.writes and not done:
+                    left -= 1
+                    if left == 0:
+                        scale(world, 7)
+
+            world.cluster.api.noticed = notice
+            world.go()
+            world.cluster.api.noticed = lambda call, done: None
+            clean(world, replicas=4 if left > 0 else 7)
+            if left > 0:
+                break
+        assert number > 15
 
 
 def delete(world: PodWorld, label: str) -> None:

@@ -54,8 +54,9 @@ class Kept:
 class Before:
     """The way back: what the run may touch, as it was. `resources` are those of the tuned container, `variables` the
     values of its environment by name (None: there was none), `config_map` the one that the template names and
-    `config_digest` that of its content. Arms stand in for `replaced` replicas, and end by themselves some time after
-    `until`. `reaped` says that the watchdog restores it, `back` that it is done. Times are Unix seconds.
+    `config_digest` that of its content. Arms stand in for `replaced` replicas, with `left` of them beside the arms;
+    they end by themselves some time after `until`. `reaped` says that the watchdog restores it, `back` that it is done.
+    Times are Unix seconds.
 
     `autoscalers` holds the metrics of each HPA that was moved: as they were, and as we wrote them. `kept` is what an
     earlier run had left.
@@ -69,6 +70,7 @@ class Before:
     config_map: str
     config_digest: str
     replaced: int = 0
+    left: int = 0
     until: float = 0.0
     reaped: bool = False
     back: bool = False
@@ -98,7 +100,7 @@ def text(value: State | Before | Kept) -> str:
 
 def fingerprint(owner: Json) -> str:
     """Of what a foreign hand would change: the template, and how it is rolled out. Replicas are not in it: autoscalers
-    change them all the time, and what arms replace is given back whatever they are then. The template's
+    change them all the time, and people may. The template's
     creationTimestamp is an artefact of its encoding."""
     spec = owner["spec"]
     template = {**spec["template"], "metadata": {**(spec["template"].get("metadata") or {}), "creationTimestamp": None}}

@@ -54,7 +54,7 @@ class Cluster:
         if hindrance:
             raise Transient(f"waiting: {hindrance}")
         if sight.before is not None and not sight.before.replaced and replaces(sight, seen):
-            sight = self._place.lend(sight, -len(self._arms))
+            sight = self._place.stand_in(sight, len(self._arms))
         wait(lambda: self._place.unfinished(self._place.look()), ROLLOUT_SECONDS)
         self._story.tell(sight.owner, "TuningStarted", f"arms {', '.join(self._arms)} serve", stamp.run)
 

@@ -13,7 +13,15 @@ from domain.space import Settings
 from domain.target import Workload
 
 Reason = Literal[
-    "TuningStarted", "CandidateApplied", "Kept", "Proposed", "RolledBack", "ArmsRetired", "Conflict", "Reverted"
+    "TuningStarted",
+    "CandidateApplied",
+    "Kept",
+    "Proposed",
+    "RolledBack",
+    "ArmsRetired",
+    "Scaled",
+    "Conflict",
+    "Reverted",
 ]
 MOST = 1000  # characters; the API server refuses longer notes
 

@@ -67,6 +67,11 @@ def seen(owner: Json) -> Sight:
     return Sight(owner, state_of(owner), before_of(owner), kept_of(owner), fingerprint(owner))
 
 
+def scaled(before: Before, replicas: int) -> bool:
+    """Whether somebody changed the replicas since arms stand in for some."""
+    return bool(before.replaced) and replicas != before.left
+
+
 class Place:
     """A workload in its namespace."""
 
@@ -128,17 +133,31 @@ class Place:
     def set_before(self, sight: Sight, before: Before | None) -> Sight:
         return self.annotate(sight, lambda now: {BEFORE: text(before) if before is not None else None})
 
-    def lend(self, sight: Sight, change: int) -> Sight:
-        """Scale by so many replicas, for which arms stand in; how many that are is told in the same write."""
+    def stand_in(self, sight: Sight, arms: int) -> Sight:
+        """Scale down by so many replicas, for which arms stand in; the way back is told in the same write."""
 
+        def lent(before: Before, replicas: int) -> tuple[Before, int]:
+            left = replicas - arms
+            return replace(before, replaced=arms, left=left), left
+
+        return self._scale(sight, lent)
+
+    def give_back(self, sight: Sight) -> Sight:
+        """What arms stood in for serves again. A workload that somebody scaled meanwhile stays as they said."""
+
+        def given(before: Before, replicas: int) -> tuple[Before, int]:
+            wanted = replicas if scaled(before, replicas) else replicas + before.replaced
+            return replace(before, replaced=0), wanted
+
+        return self._scale(sight, given)
+
+    def _scale(self, sight: Sight, change: Callable[[Before, int], tuple[Before, int]]) -> Sight:
         def write(now: Sight) -> Json:
-            if now.before is None:
-                raise Conflict(f"there is no before-image on {self.workload.name}")
             if now.replicas != sight.replicas:
                 raise Stale(f"{self.workload.name} was scaled from {sight.replicas} to {now.replicas} meanwhile")
-            before = replace(now.before, replaced=now.before.replaced - change)
+            before, replicas = change(now.way_back, now.replicas)
             metadata = {"annotations": {BEFORE: text(before)}, **_version(now)}
-            body = {"metadata": metadata, "spec": {"replicas": now.replicas + change}}
+            body = {"metadata": metadata, "spec": {"replicas": replicas}}
             return self.api.merge(self.path, body, manager=SCALE_MANAGER)
 
         return self._conditionally(sight, write)
