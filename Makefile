@@ -43,11 +43,14 @@ cluster-programs:
 	@tests/cluster/build.sh
 	@tests/cluster/schemas.sh
 
-test-cluster: $(VENV)/.dev
-	@tests/cluster/with-cluster.sh $(CLUSTER) $(BIN)/python -m pytest tests/cluster tests/helm tests/kubernetes_api -m "cluster and not slow_cluster" $(ARGS)
+ON_CLUSTER = tests/cluster/with-cluster.sh $(CLUSTER) $(BIN)/python -m pytest --durations=12 tests/cluster tests/helm tests/kubernetes_api
 
-test-cluster-all: $(VENV)/.dev
-	@tests/cluster/with-cluster.sh $(CLUSTER) $(BIN)/python -m pytest tests/cluster tests/helm tests/kubernetes_api -m cluster $(ARGS)
+test-cluster: $(VENV)/.dev
+	@$(ON_CLUSTER) -m "cluster and not slow_cluster" $(ARGS)
+
+# The former, and then the rest.
+test-cluster-all: test-cluster
+	@$(ON_CLUSTER) -m "cluster and slow_cluster" $(ARGS)
 
 # Every package is installed by its hash; the project itself is linked, so that `git pull` is an upgrade.
 $(VENV)/.ready: requirements/worker.txt pyproject.toml

@@ -94,24 +94,14 @@ def shop(name: str = "shop", *, replicas: int = 2, sub_path: bool = False) -> st
 ACT = ("look", "config-map", "service", "act")
 
 
-def rights(
-    namespace: str,
-    name: str,
-    account: str,
-    rules: tuple[str, ...] = ACT,
-    *,
-    plural: str = "deployments",
-    ordinals: str = "",
-) -> str:
-    """An account with rules of the chart for one workload, those of a worker or others, as YAML. `ordinals` are the
-    pods of a StatefulSet."""
+def rights(namespace: str, name: str, account: str, rules: tuple[str, ...] = ACT) -> str:
+    """An account with rules of the chart for one Deployment, those of a worker or others, as YAML."""
     text = "\n".join((RULES / f"{each}.yaml").read_text() for each in rules)
     for word, value in (
         ("WORKLOAD", name),
-        ("PLURAL", plural),
+        ("PLURAL", "deployments"),
         ("CONFIG_MAP", f"{name}-nginx"),
         ("SERVICE", name),
-        ("ORDINALS", ordinals),
     ):
         text = text.replace(word, value)
     group, metadata = "rbac.authorization.k8s.io", {"name": account, "namespace": namespace}

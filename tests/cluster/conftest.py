@@ -16,10 +16,21 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever lies in this folder carries the mark, so that none can end up in the quick tests by mistake."""
+    """Whatever lies in this folder carries the mark, so that none can end up in the quick tests by mistake. Runs
+    and pods take their time: each wait has a limit of its own, long before this one."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.timeout(1500))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Figures that tests recorded, at the end: they are what docs/kubernetes.md tells."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "teardown":
+                for name, value in report.user_properties:
+                    terminalreporter.write_line(f"figure: {report.nodeid.rpartition('::')[2]}: {name}: {value}")
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
+from adapters.actuators.kubernetes.api import path
 from adapters.actuators.kubernetes.autoscalers import selects
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Cluster, until
 
 Json = dict[str, Any]
 ESTABLISHED, LISTEN = "01", "0A"
@@ -30,11 +31,18 @@ class Connection:
 
 
 def connections(cluster: Cluster, namespace: str, pod: str) -> Iterator[Connection]:
-    """The established TCP connections of a pod over IPv4, as its kernel tells."""
-    rows = [
-        line.split()
-        for line in cluster.kubectl("-n", namespace, "exec", pod, "--", "cat", "/proc/net/tcp").splitlines()[1:]
-    ]
+    """The established TCP connections of a pod over IPv4, as its kernel tells; none once it has ended."""
+    try:
+        table = cluster.kubectl("-n", namespace, "exec", pod, "--", "cat", "/proc/net/tcp")
+    except AssertionError:  # a watchdog's pod lasts for seconds
+
+        def ended() -> bool:
+            found = cluster.api().get(path("Pod", namespace, pod))
+            return found is None or found["status"]["phase"] in ("Succeeded", "Failed")
+
+        until(ended, 10, f"pod {pod} to end, as nothing can be run in it")
+        return
+    rows = [line.split() for line in table.splitlines()[1:]]
     listening = {_address(row[1])[1] for row in rows if row[3] == LISTEN}
     for row in rows:
         if row[3] != ESTABLISHED:

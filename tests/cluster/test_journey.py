@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,9 +145,7 @@ class World:
         return not self.arms() and self.deployment()["spec"]["replicas"] == 4 and bool(before["back"])
 
     def tell(self) -> None:
-        """Figures and the story of the runs, for whoever reads the log."""
-        for name, seconds in self.figures.items():
-            print(f"figure: {name}: {seconds:.0f} s")
+        """The story of the runs, for whoever reads the log."""
         with contextlib.suppress(AssertionError):
             for each in self.runs():
                 if each["outcome"]:
@@ -160,7 +158,13 @@ class World:
 
 
 @pytest.fixture
-def world(cluster: Cluster, namespace: str, tmp_path: Path, held: None) -> Iterator[World]:
+def world(
+    cluster: Cluster,
+    namespace: str,
+    tmp_path: Path,
+    held: None,
+    record_property: Callable[[str, object], None],
+) -> Iterator[World]:
     """The shop with its monitoring under little traffic, and the chart, all Ready."""
     release = f"trimtab-{uuid.uuid4().hex[:6]}"
     made = World(cluster, namespace, release, tmp_path)
@@ -172,6 +176,8 @@ def world(cluster: Cluster, namespace: str, tmp_path: Path, held: None) -> Itera
         cluster.kubectl("-n", namespace, "rollout", "status", "deployment/shop", "--timeout=120s")
         yield made
     finally:
+        for name, seconds in made.figures.items():
+            record_property(name, f"{seconds:.0f} s")
         made.tell()
         if cluster.helm("list", "-q", "-n", release, check=False).strip():
             cluster.helm("uninstall", release, "-n", release, "--no-hooks", check=False)
@@ -180,7 +186,6 @@ def world(cluster: Cluster, namespace: str, tmp_path: Path, held: None) -> Itera
             cluster.free_volumes()
 
 
-@pytest.mark.slow_cluster
 def test_the_winner_is_kept_and_the_alert_resolved(world: World) -> None:
     """Traffic rises, the alert opens a run, arms are made and compared, the winner is rolled out, the alert resolves,
     the history tells it, and the release leaves nothing but the winner, its annotations and the claim."""
@@ -248,7 +253,6 @@ def right(world: World, run: str) -> None:
     assert entry["outcome"] in ("kept", "restored", "nothing_to_gain", "inconclusive"), entry
 
 
-@pytest.mark.slow_cluster
 def test_everything_of_ours_may_die_in_the_middle_of_a_trial(world: World) -> None:
     """Controller, worker and Redis at once: journal and broker come back from the disk, and the run goes on."""
     run = world.rise()

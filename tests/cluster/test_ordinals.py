@@ -1,9 +1,11 @@
-"""A StatefulSet on a real cluster: its highest pod is the arm, with no more rights than the chart gives."""
+"""A StatefulSet on a real cluster: its highest pod is the arm, with the rights of the chart's worker and under its
+admission policies."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,21 +13,22 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import yaml
 
 from adapters.actuators.kubernetes import api as real
-from adapters.actuators.kubernetes.api import Json, path
+from adapters.actuators.kubernetes.api import Api, Json, path
 from domain.errors import Rejected, Transient
 from domain.events import Refused
 from domain.ports import Image, Stamp
 from domain.space import Settings
-from tests.cluster.arms import ACT, rights
+from helm.values import CHART
 from tests.cluster.cluster import Cluster, until
 from tests.journeys.pods import BEFORE, TUNED, WINNER
 from tests.journeys.test_ordinals import ORIGINAL, WON, SetWorld
 from tests.ordinals import ORDINAL, Sets
 from tests.pods import CPU_LIMIT, LEVEL, TARGET
 
-RULES = Path(__file__).parents[2] / "helm" / "trimtab" / "files" / "rbac"
+pytestmark = pytest.mark.slow_cluster
 BAD: Settings = {CPU_LIMIT: 0.2, LEVEL: 4711}
 SHOP = """
 apiVersion: v1
@@ -101,15 +104,46 @@ class RealSets(Sets):
         return [self.at(ordinal)["metadata"]["uid"] for ordinal in range(3)]
 
 
+def chart_values(namespace: str) -> Json:
+    """The chart's values for this StatefulSet as its only target."""
+    values: Json = yaml.safe_load((CHART / "ci" / "one-target.yaml").read_text("utf-8"))
+    (target,) = values["config"]["targets"]
+    target.update(name="shop", allow={"reload": True, "restart": True}, measure={"design": "interleave"})
+    target["workload"].update(kind="StatefulSet", namespace=namespace, container="web", config_map="shop-nginx")
+    return {**values, "rbac": {"targets": {"shop": {"replicas": 3}}}}
+
+
+@contextmanager
+def worker(cluster: Cluster, namespace: str, directory: Path) -> Iterator[Api]:
+    """The API as the worker of the chart, whose rights and admission policies are in force. Its pods do not matter."""
+    file = directory / "values.yaml"
+    file.write_text(yaml.safe_dump(chart_values(namespace)))
+    cluster.helm("install", "trimtab", str(CHART), "-n", namespace, "--no-hooks", "-f", str(file))
+    try:
+        ours = cluster.api(cluster.account(namespace, "trimtab-worker", directory))
+        metadata = {"name": "shop", "namespace": namespace, "labels": {"foreign": "label"}}
+        body = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata}
+
+        def in_force() -> bool:
+            try:
+                ours.apply(path("StatefulSet", namespace, "shop"), body, manager="foreign", dry=True)
+            except Rejected as error:
+                return "only annotations under trimtab.dev/ may change" in str(error)
+            return False
+
+        until(in_force, 20, "the admission policy takes effect")
+        yield ours
+    finally:
+        cluster.helm("uninstall", "trimtab", "-n", namespace, "--no-hooks", check=False)
+
+
 @pytest.fixture
-def made(request: pytest.FixtureRequest, cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[RealSets]:
-    """The StatefulSet, all Ready, and an account with the chart's rights on it. Its parameter is a piece of shell that
-    runs before nginx."""
+def made(
+    request: pytest.FixtureRequest, cluster: Cluster, namespace: str, held: None, tmp_path: Path
+) -> Iterator[RealSets]:
+    """The StatefulSet, all Ready, and the chart's worker. Its parameter is a piece of shell that runs before nginx."""
     cluster.need_own("its images are loaded into the node")
     cluster.apply(namespace, SHOP.replace("BROKEN", getattr(request, "param", "").replace('"', '\\"')))
-    rules = (*ACT, "stateful-set")
-    names = "shop-0, shop-1, shop-2"
-    cluster.apply(namespace, rights(namespace, "shop", "trimtab", rules, plural="statefulsets", ordinals=names))
     cluster.kubectl("rollout", "status", "statefulset/shop", "-n", namespace, "--timeout=90s")
     assert ORDINAL.workload is not None
     target = replace(
@@ -117,8 +151,7 @@ def made(request: pytest.FixtureRequest, cluster: Cluster, namespace: str, tmp_p
         profile=TARGET.profile,
         workload=replace(ORDINAL.workload, namespace=namespace),
     )
-    ours = cluster.api(cluster.account(namespace, "trimtab", tmp_path))
-    with mock.patch.object(real, "connect", return_value=ours):
+    with worker(cluster, namespace, tmp_path) as ours, mock.patch.object(real, "connect", return_value=ours):
         nothing: Any = SimpleNamespace(store=SimpleNamespace())
         yield RealSets(nothing, ours, target, namespace=namespace, admin=cluster.api())
 

@@ -38,13 +38,18 @@ def cluster() -> Cluster:
 
 @pytest.fixture(scope="session")
 def held(cluster: Cluster) -> None:
-    """A policy that matches nothing and outlives every release: see README.md of the chart, `keepAtUninstall`. It stays
-    in the cluster (trimtab-tests.holds-deployments), or the next run of these tests would find every arm refused."""
+    """Policies that match nothing and outlive every release: see README.md of the chart, `keepAtUninstall`. They stay
+    in the cluster (trimtab-tests.holds-...), or the next run of these tests would find every arm refused."""
     objects = [each for each in render() if each["kind"].startswith("ValidatingAdmissionPolicy")]
-    for each in objects:
-        each["metadata"] = {"name": "trimtab-tests.holds-deployments"}
-        each["spec"].update({"policyName": "trimtab-tests.holds-deployments"} if "policyName" in each["spec"] else {})
-    cluster.apply("default", yaml.safe_dump_all(objects))
+    for kind in ("Deployment", "StatefulSet"):
+        name = f"trimtab-tests.holds-{kind.lower()}s"
+        for each in objects:
+            each["metadata"] = {"name": name}
+            if "policyName" in each["spec"]:
+                each["spec"]["policyName"] = name
+            else:
+                each["spec"]["paramKind"]["kind"] = kind
+        cluster.apply("default", yaml.safe_dump_all(objects))
 
 
 @pytest.fixture(scope="module")

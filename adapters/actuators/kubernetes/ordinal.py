@@ -152,6 +152,7 @@ class OrdinalArm(PodArm):
         if seen.pod is not None and ready(seen.pod):
             words = self._set.forbidden(seen.sight)
             if words:
+                self._story.tell_waiting(seen.sight.owner, words, seen.sight.state.run)
                 raise Transient(words)
 
     def _claim(self, sight: Sight, stamp: Stamp, settings: Settings | None = None) -> Sight:

@@ -52,6 +52,7 @@ class Cluster:
         sight, seen = self._place.of_run(self._place.look(), stamp.run), around(self._place.api, self._workload)
         hindrance = waits(seen.budgets, arm_labels(self._place.service()))
         if hindrance:
+            self._story.tell_waiting(sight.owner, hindrance, stamp.run)
             raise Transient(f"waiting: {hindrance}")
         if sight.before is not None and not sight.before.replaced and replaces(sight, seen):
             sight = self._place.stand_in(sight, len(self._arms))

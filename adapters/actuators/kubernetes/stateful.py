@@ -101,9 +101,11 @@ class StatefulStage:
             if partition == 0:
                 return self._place.unsettled(now)
             words = self._place.forbidden(now)
-            if not words:
-                now = self._place.set_rollout(now, partition - 1)
-            return words or f"pod {self._place.name_at(now, partition - 1)} is the next"
+            if words:
+                self._story.tell_waiting(now.owner, words, now.state.run)
+                return words
+            now = self._place.set_rollout(now, partition - 1)
+            return f"pod {self._place.name_at(now, partition - 1)} is the next"
 
         wait(left, ROLLOUT_SECONDS)
         return now

@@ -14,6 +14,7 @@ from domain.target import Workload
 
 Reason = Literal[
     "TuningStarted",
+    "Waiting",
     "CandidateApplied",
     "Kept",
     "Proposed",
@@ -36,6 +37,13 @@ class Story:
 
     def __init__(self, api: Api, workload: Workload) -> None:
         self._api, self._workload = api, workload
+        self._waited = ""
+
+    def tell_waiting(self, owner: Json, why: str, run: str) -> None:
+        """A step that waits is taken again and again; people are told when the reason is a new one."""
+        if why != self._waited:
+            self._waited = why
+            self.tell(owner, "Waiting", why, run)
 
     def tell(self, owner: Json, reason: Reason, words: str, run: str) -> None:
         """One event about the workload."""

@@ -328,6 +328,10 @@ def test_a_budget_without_room_is_waited_for() -> None:
         assert "PodDisruptionBudget quorum counts the arms among its pods" in cluster.stage().survey().notes
         with pytest.raises(Transient, match=r"quorum allows no disruption now \(3 pods are healthy, 3 are wanted"):
             begun(cluster)
+        events = cluster.api.items(path("Event", "default"))
+        assert ["quorum allows no disruption" in each["message"] for each in events if each["reason"] == "Waiting"] == [
+            True
+        ]
         quorum = path("PodDisruptionBudget", "default", "quorum")
         cluster.api.merge(f"{quorum}/status", {"status": {"disruptionsAllowed": 1}}, manager="kube-controller-manager")
         begun(cluster)
