@@ -70,7 +70,7 @@ def test_a_long_answer_is_cut(fake: tuple[ApiServer, FakeApi]) -> None:
     with pytest.raises(Rejected) as refused:
         api.create(path("Pod", "default"), pod())
     words = str(refused.value).removeprefix("POST /api/v1/namespaces/default/pods: ")
-    assert len(words) == 256 + len("...")
+    assert len(words) == 512 + len("...")
     assert "\n" not in words
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 MANAGER = "trimtab"  # owner of our annotations and of everything that we create
 CALL_SECONDS = 10.0
-MOST_TEXT = 256  # characters of a foreign message that are passed on
+MOST_TEXT = 512  # characters of a foreign message that are passed on
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 _EXIT = 3  # channel of pods/exec
 _STRATEGIC = "application/strategic-merge-patch+json"
