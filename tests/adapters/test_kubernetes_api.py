@@ -64,7 +64,7 @@ def test_a_missing_right_is_told_apart_from_a_refusal(fake: tuple[ApiServer, Fak
 
 
 def test_a_long_answer_is_cut(fake: tuple[ApiServer, FakeApi]) -> None:
-    """256 characters on one line: it may hold anything."""
+    """512 characters on one line: it may hold anything."""
     server, api = fake
     server.refuse(lambda operation, kind, body: "x\n" * 500)
     with pytest.raises(Rejected) as refused:

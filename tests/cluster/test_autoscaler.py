@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,11 @@ def wanted(cluster: Cluster, namespace: str, metrics: MetricsServer, load: float
 
 @pytest.mark.slow_cluster
 def test_ten_runs_leave_the_scale_point(
-    cluster: Cluster, namespace: str, metrics: MetricsServer, tmp_path: Path
+    cluster: Cluster,
+    namespace: str,
+    metrics: MetricsServer,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Request x target within 5 % of what people had set, and as many replicas at the same load, within one."""
     metrics.load[namespace, "shop"] = CALM
@@ -103,9 +107,10 @@ def test_ten_runs_leave_the_scale_point(
             took = time.monotonic() - began
             after = {load: wanted(cluster, namespace, metrics, load) for load in (BUSY, CALM)}
             rows.append((request, target, 1000 * request * target, after, took))
-            print(
-                f"run {number}: {1000 * request:.0f}m x {target} % = {rows[-1][2]:.0f}, replicas {after}, {took:.0f} s"
+            told = (
+                f"{1000 * request:.0f}m x {target} % = {rows[-1][2]:.0f}, replicas {list(after.values())}, {took:.0f} s"
             )
+            record_property(f"run {number}", told)
     assert all(abs(product / PRODUCT - 1) <= 0.05 for _, _, product, _, _ in rows)
     for _, _, _, after, _ in rows:
         assert all(abs(after[load] - before[load]) <= 1 for load in before), rows
