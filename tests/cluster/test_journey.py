@@ -120,7 +120,7 @@ class World:
             return next((each for each in self.runs() if each["run"] == run and each["outcome"]), None)
 
         found = until(ended, RUN_SECONDS, f"the end of {run}")
-        self.figures["run"] = time.monotonic() - began
+        self.figures[f"run, {found['outcome']}"] = time.monotonic() - began
         return found
 
     def delete(self, *components: str) -> None:
