@@ -234,28 +234,30 @@ def test_what_the_namespace_allows_bounds_the_search(arms: Hands) -> None:
         arms.cluster.kubectl("delete", "resourcequota/small", "limitrange/small", "-n", arms.namespace)
 
 
-def test_what_admission_refuses_bounds_the_search(arms: Hands) -> None:
+def test_what_admission_refuses_bounds_the_search(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     """A policy of the cluster's people is a bound with its own words for a reason; up to it an arm is resized and made
     anew, beyond it the write is Rejected and the arm stays as it was."""
-    arms.cluster.apply(arms.namespace, POLICY.replace("NAME", arms.namespace))
-    try:
-        allowed = until(lambda: _bounded(arms, CPU), 20, "the policy takes effect")
-        assert not allowed.refusal
-        high = allowed.bounds[CPU].high
-        assert 0.28 < high <= 0.3
-        assert "a container may have 300m of CPU here" in allowed.bounds[CPU].reason
-        arms.write("a", {CPU: high})
-        since = time.time() - 1
-        again(lambda: arms.arms["a"].renew(since))
-        group = arms.group("a")
-        assert group.quota_us == pytest.approx(100_000 * high, rel=0.01)
-        with pytest.raises(Rejected, match="300m of CPU here"):
-            arms.write("a", {CPU: 0.31})
-        assert arms.group("a") == group
-        arms.write("a", ORIGINAL)
-    finally:
-        kinds = "validatingadmissionpolicybinding,validatingadmissionpolicy"
-        arms.cluster.kubectl("delete", kinds, arms.namespace)
+    with hands(cluster, namespace, tmp_path, shop()) as made:
+        cluster.apply(namespace, POLICY.replace("NAME", namespace))
+        try:
+            allowed = until(lambda: _bounded(made, CPU), 20, "the policy takes effect")
+            assert not allowed.refusal
+            high = allowed.bounds[CPU].high
+            assert 0.28 < high <= 0.3
+            assert "a container may have 300m of CPU here" in allowed.bounds[CPU].reason
+            made.begin()
+            made.write("a", {CPU: high})
+            since = time.time()
+            time.sleep(1.1)  # the API server tells seconds only
+            again(lambda: made.arms["a"].renew(since))
+            group = made.group("a")
+            assert group.quota_us == pytest.approx(100_000 * high, rel=0.01)
+            with pytest.raises(Rejected, match="300m of CPU here"):
+                made.write("a", {CPU: 0.31})
+            assert made.group("a") == group
+            made.end()
+        finally:
+            cluster.kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", namespace)
 
 
 def _bounded(arms: Hands, name: str) -> Allowance | None:
