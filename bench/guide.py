@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters import strict_yaml
+from adapters.actuators.kubernetes import shape as kubernetes
 from adapters.actuators.layers import golang, libc, nodejs, python
 from adapters.actuators.registry import KINDS, families
 from adapters.catalogue import Entry, parameter
@@ -30,6 +31,7 @@ _BY_NAME: Mapping[str, frozenset[str]] = {  # families whose actuator writes onl
     "node": frozenset(nodejs.VARIABLES) | frozenset(nodejs.OPTIONS),
     "go": frozenset(golang.VARIABLES) | frozenset(golang.DEBUG),
     "libc": frozenset(libc.VARIABLES),
+    kubernetes.FAMILY: frozenset(kubernetes.RESOURCES),
 }
 _ARGUMENTS = ("upstream server", "server")  # nginx scopes in which a value is part of another directive
 

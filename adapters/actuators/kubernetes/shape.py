@@ -15,6 +15,7 @@ from domain.errors import Misconfigured, Rejected
 from domain.space import SearchSpace, Settings, Value
 from domain.target import Workload
 
+FAMILY = "kubernetes"  # in the catalogue
 RESOURCES: Mapping[str, tuple[str, Resource]] = {
     "k8s.cpu_request": ("requests", "cpu"),
     "k8s.cpu_limit": ("limits", "cpu"),
@@ -27,9 +28,16 @@ _OTHER = {"requests": "limits", "limits": "requests"}
 
 class Shape:
     """How the parameters of one target stand in a pod: `k8s.*` in the container's resources, those of a runtime in its
-    environment, nginx's in a configuration file. `layers` know the runtimes, by family of parameters."""
+    environment, nginx's in a configuration file. `layers` know the runtimes, by family of parameters. Raises
+    Misconfigured for what the catalogue knows of a cluster and no arm carries: replicas, autoscalers, kubelets."""
 
     def __init__(self, workload: Workload, space: SearchSpace, layers: Mapping[str, Layer], file: SearchSpace) -> None:
+        for each in space.parameters:
+            if catalogue_entry(each.name).family == FAMILY and each.name not in RESOURCES:
+                raise Misconfigured(
+                    f"{each.name} cannot be written: of what is of a workload an arm carries {', '.join(RESOURCES)} "
+                    f"only; leave it out, and see `trimtab catalogue show {each.name}`"
+                )
         self._workload, self.space, self._families, self.file = workload, space, layers, file
         self._layers: Sequence[Layer] = tuple(layers.values())
         self._at_start = frozenset(each.name for each in space.parameters if each.cost == "restart")
