@@ -133,6 +133,7 @@ class Cluster:
         given = yaml.safe_load(self.kubectl("config", "view", "--raw", "--minify", "--flatten"))
         given["users"][0]["user"] = {"token": self.kubectl("create", "token", name, "-n", namespace).strip()}
         file = directory / f"{namespace}-{name}.kubeconfig"
+        file.touch(mode=0o600)
         file.write_text(yaml.safe_dump(given))
         return file
 

@@ -23,6 +23,7 @@ from domain.ports import Image, Stamp
 from domain.space import Settings
 from helm.values import CHART
 from tests.cluster.cluster import Cluster, until
+from tests.helm.chart import installed
 from tests.journeys.pods import BEFORE, TUNED, WINNER
 from tests.journeys.test_ordinals import ORIGINAL, WON, SetWorld
 from tests.ordinals import ORDINAL, Sets
@@ -115,11 +116,8 @@ def chart_values(namespace: str) -> Json:
 
 @contextmanager
 def worker(cluster: Cluster, namespace: str, directory: Path) -> Iterator[Api]:
-    """The API as the worker of the chart, whose rights and admission policies are in force. Its pods do not matter."""
-    file = directory / "values.yaml"
-    file.write_text(yaml.safe_dump(chart_values(namespace)))
-    cluster.helm("install", "trimtab", str(CHART), "-n", namespace, "--no-hooks", "-f", str(file))
-    try:
+    """The API as the worker of the chart, whose rights and admission policies are in force."""
+    with installed(cluster, namespace, directory, chart_values(namespace)):
         ours = cluster.api(cluster.account(namespace, "trimtab-worker", directory))
         metadata = {"name": "shop", "namespace": namespace, "labels": {"foreign": "label"}}
         body = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata}
@@ -133,8 +131,6 @@ def worker(cluster: Cluster, namespace: str, directory: Path) -> Iterator[Api]:
 
         until(in_force, 20, "the admission policy takes effect")
         yield ours
-    finally:
-        cluster.helm("uninstall", "trimtab", "-n", namespace, "--no-hooks", check=False)
 
 
 @pytest.fixture

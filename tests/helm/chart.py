@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from helm.values import CHART, values
-from tests.cluster.cluster import tool
+from tests.cluster.cluster import Cluster, tool
 
 Json = dict[str, Any]
 ROOT = CHART.parent.parent
@@ -46,6 +47,18 @@ def template(
     return subprocess.run(
         [*command, "--values", "-"], input=yaml.safe_dump(dict(over or {})), capture_output=True, text=True, timeout=60
     )
+
+
+@contextmanager
+def installed(cluster: Cluster, namespace: str, directory: Path, content: Json) -> Iterator[None]:
+    """The release `trimtab` with these values: its objects exist, and its pods do not matter."""
+    file = directory / "values.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    cluster.helm("install", "trimtab", str(CHART), "-n", namespace, "--no-hooks", "-f", str(file))
+    try:
+        yield
+    finally:
+        cluster.helm("uninstall", "trimtab", "-n", namespace, "--no-hooks", check=False)
 
 
 def _merge(under: Json, over: Mapping[str, Any]) -> None:

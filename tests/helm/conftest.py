@@ -14,7 +14,7 @@ import yaml
 from adapters.actuators.kubernetes.api import Api, Json, path
 from helm.values import CHART
 from tests.cluster.cluster import Cluster, find, until
-from tests.helm.chart import render
+from tests.helm.chart import installed, render
 
 SHOP = Path(__file__).parent / "shop.yaml"
 
@@ -57,33 +57,24 @@ def release(cluster: Cluster, held: None, tmp_path_factory: pytest.TempPathFacto
     """One target in mode act with an HPA, a StatefulSet beside it, and the accounts' rights to them."""
     namespace, folder = f"trimtab-rights-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("release")
     admin = cluster.api()
-    file = folder / "values.yaml"
     content = yaml.safe_load((CHART / "ci" / "one-target.yaml").read_text("utf-8"))
     (target,) = content["config"]["targets"]
     target["workload"]["namespace"] = namespace
     content["rbac"] = {"targets": {target["name"]: {"autoscaler": "shop"}}}
-    file.write_text(yaml.safe_dump(content), encoding="utf-8")
     admin.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
     try:
         until(lambda: admin.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default"), 30, "an account for pods")
         cluster.apply(namespace, SHOP.read_text("utf-8"))
-        cluster.helm("install", "trimtab", str(CHART), "-n", namespace, "--no-hooks", "-f", str(file))
         more = content["rbac"]["targets"][target["name"]]
-        yield Release(namespace, admin, target, more, cache(lambda account: _as(cluster, namespace, account, folder)))
+
+        @cache
+        def speak(account: str) -> Api:
+            return cluster.api(cluster.account(namespace, f"trimtab-{account}", folder))
+
+        with installed(cluster, namespace, folder, content):
+            yield Release(namespace, admin, target, more, speak)
     finally:
-        cluster.helm("uninstall", "trimtab", "-n", namespace, "--no-hooks", check=False)
         cluster.kubectl("delete", "namespace", namespace, "--wait=false")
-
-
-def _as(cluster: Cluster, namespace: str, account: str, folder: Path) -> Api:
-    """The API with a token of one of the chart's accounts."""
-    token = cluster.kubectl("create", "token", f"trimtab-{account}", "-n", namespace).strip()
-    config = yaml.safe_load(cluster.kubectl("config", "view", "--raw", "--minify", "--flatten"))
-    config["users"][0]["user"] = {"token": token}
-    file = folder / f"{account}.kubeconfig"
-    file.touch(mode=0o600)
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return cluster.api(file)
 
 
 def shop(release: Release) -> Json:

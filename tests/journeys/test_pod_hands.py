@@ -68,6 +68,24 @@ def test_an_edit_wins_although_no_worker_lives(kind: type[Event]) -> None:
         edited(world)
 
 
+def go_and_before_write(world: PodWorld, number: int, act: Callable[[], None]) -> bool:
+    """The run goes on to its end; right before its write to the workload of this number somebody acts. Whether there
+    were as many."""
+    left = number
+
+    def notice(call: Call, done: bool) -> None:
+        nonlocal left
+        if call.path == DEPLOYMENT and call.writes and not done:
+            left -= 1
+            if left == 0:
+                act()
+
+    world.cluster.api.noticed = notice
+    world.go()
+    world.cluster.api.noticed = lambda call, done: None
+    return left <= 0
+
+
 def test_an_edit_between_a_look_and_a_write_is_seen() -> None:
     """The edit comes while a step is at its writes, right before one of them to the workload: every third in turn."""
     with told("kept") as world:
@@ -75,19 +93,8 @@ def test_an_edit_between_a_look_and_a_write_is_seen() -> None:
         photo = world.photo()
         for number in range(1, 60, 3):
             world.back(photo)
-            left = number
-
-            def notice(call: Call, done: bool) -> None:
-                nonlocal left
-                if call.path == DEPLOYMENT and call.writes and not done:
-                    left -= 1
-                    if left == 0:
-                        world.cluster.edit("300m")
-
-            world.cluster.api.noticed = notice
-            world.go()
-            world.cluster.api.noticed = lambda call, done: None
-            if left > 0:
+            came = go_and_before_write(world, number, lambda: world.cluster.edit("300m"))
+            if not came:
                 assert closed(world) == "kept"
                 break
             if closed(world) == "kept":  # it came with the very last write, which is no longer of the run's
@@ -150,20 +157,9 @@ def test_scaling_between_a_look_and_the_way_back_is_seen() -> None:
         photo = world.photo()
         for number in range(1, 60, 3):
             world.back(photo)
-            left = number
-
-            def notice(call: Call, done: bool) -> None:
-                nonlocal left
-                if call.path == DEPLOYMENT and call.writes and not done:
-                    left -= 1
-                    if left == 0:
-                        scale(world, 7)
-
-            world.cluster.api.noticed = notice
-            world.go()
-            world.cluster.api.noticed = lambda call, done: None
-            clean(world, replicas=4 if left > 0 else 7)
-            if left > 0:
+            came = go_and_before_write(world, number, lambda: scale(world, 7))
+            clean(world, replicas=7 if came else 4)
+            if not came:
                 break
         assert number > 15
 

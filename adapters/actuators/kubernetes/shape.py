@@ -35,7 +35,7 @@ class Shape:
         for each in space.parameters:
             if catalogue_entry(each.name).family == FAMILY and each.name not in RESOURCES:
                 raise Misconfigured(
-                    f"{each.name} cannot be written: of what is of a workload an arm carries {', '.join(RESOURCES)} "
+                    f"{each.name} cannot be written: of a workload's settings an arm carries {', '.join(RESOURCES)} "
                     f"only; leave it out, and see `trimtab catalogue show {each.name}`"
                 )
         self._workload, self.space, self._families, self.file = workload, space, layers, file

@@ -16,7 +16,7 @@ from adapters.actuators.kubernetes.record import BEFORE, KEPT, SET_ASIDE, STATE,
 from adapters.actuators.kubernetes.reverted import Reverts
 from adapters.actuators.kubernetes.scaling import Scaling
 from adapters.actuators.kubernetes.story import Story
-from adapters.actuators.kubernetes.workload import Place, Sight, scaled, wait
+from adapters.actuators.kubernetes.workload import Place, Sight, wait
 from domain.errors import Conflict, Transient
 
 ROLLOUT_SECONDS = 25.0  # of waiting within one step
@@ -63,7 +63,7 @@ class WayBack:
     def retire(self, sight: Sight) -> None:
         """What the arms replaced serves again; then they leave. The template stays as it is."""
         if sight.before is not None and sight.before.replaced:
-            if scaled(sight.before, sight.replicas):
+            if sight.scaled:
                 words = f"somebody scaled to {sight.replicas} replicas while arms stood in for some; it stays so"
                 self._story.tell(sight.owner, "Scaled", words, sight.before.run)
             self._place.give_back(sight)

@@ -61,15 +61,15 @@ class Sight:
     def replicas(self) -> int:
         return int(self.owner["spec"].get("replicas", 1))
 
+    @property
+    def scaled(self) -> bool:
+        """Whether somebody changed the replicas since arms stand in for some."""
+        return self.before is not None and self.before.replaced > 0 and self.replicas != self.before.left
+
 
 def seen(owner: Json) -> Sight:
     """What an answer of the API server shows."""
     return Sight(owner, state_of(owner), before_of(owner), kept_of(owner), fingerprint(owner))
-
-
-def scaled(before: Before, replicas: int) -> bool:
-    """Whether somebody changed the replicas since arms stand in for some."""
-    return bool(before.replaced) and replicas != before.left
 
 
 class Place:
@@ -136,26 +136,28 @@ class Place:
     def stand_in(self, sight: Sight, arms: int) -> Sight:
         """Scale down by so many replicas, for which arms stand in; the way back is told in the same write."""
 
-        def lent(before: Before, replicas: int) -> tuple[Before, int]:
-            left = replicas - arms
-            return replace(before, replaced=arms, left=left), left
+        def lent(now: Sight) -> tuple[Before, int]:
+            left = now.replicas - arms
+            return replace(now.way_back, replaced=arms, left=left), left
 
         return self._scale(sight, lent)
 
     def give_back(self, sight: Sight) -> Sight:
         """What arms stood in for serves again. A workload that somebody scaled meanwhile stays as they said."""
 
-        def given(before: Before, replicas: int) -> tuple[Before, int]:
-            wanted = replicas if scaled(before, replicas) else replicas + before.replaced
-            return replace(before, replaced=0), wanted
+        def given(now: Sight) -> tuple[Before, int]:
+            before = now.way_back
+            return replace(before, replaced=0), now.replicas + (0 if now.scaled else before.replaced)
 
         return self._scale(sight, given)
 
-    def _scale(self, sight: Sight, change: Callable[[Before, int], tuple[Before, int]]) -> Sight:
+    def _scale(self, sight: Sight, change: Callable[[Sight], tuple[Before, int]]) -> Sight:
+        """Write the way back and the replicas at once."""
+
         def write(now: Sight) -> Json:
             if now.replicas != sight.replicas:
                 raise Stale(f"{self.workload.name} was scaled from {sight.replicas} to {now.replicas} meanwhile")
-            before, replicas = change(now.way_back, now.replicas)
+            before, replicas = change(now)
             metadata = {"annotations": {BEFORE: text(before)}, **_version(now)}
             body = {"metadata": metadata, "spec": {"replicas": replicas}}
             return self.api.merge(self.path, body, manager=SCALE_MANAGER)
